@@ -13,7 +13,7 @@ function defaultCodedir (): string | undefined {
   return dir === undefined ? undefined : join(dir, 'code')
 }
 
-/** Starts a natpass peer. @throws an error of the system when a rule cannot listen */
+/** Starts a natpass peer. @throws {PageError} when a page takes an optional package that is not installed */
 export async function startNatpassPeer ({ settings, isForeign, log, out }: StartContext<SettingsOf<typeof peerOptions>>): Promise<Service> {
   const protocol = 'natpass'
   if (isForeign && settings.allow === undefined) log.warn('a client of the original lets every other client open a shell here; this one allows nothing, --allow says what others may open')
@@ -21,6 +21,10 @@ export async function startNatpassPeer ({ settings, isForeign, log, out }: Start
   peer.on('rule', (rule, url) => {
     out.ready(protocol, url)
     out.event('rule', { protocol, rule, url })
+  })
+  peer.on('page', (url) => {
+    out.ready(protocol, url)
+    out.event('page', { protocol, url })
   })
   let wasOnline = false
   peer.on('online', () => {

@@ -27,16 +27,17 @@ export function relayReloadText ({ ended, url }: ConfigureResult & { url: string
   return `${counted(ended, 'link')} ended, listens on ${url}`
 }
 
-const RULE_HEAD = ['RULE', 'TYPE', 'TARGET', 'USERS CONNECT TO', 'LINKS', 'OPENED', 'PROBLEM']
+const RULE_HEAD = ['RULE', 'TYPE', 'TARGET', 'USERS CONNECT TO', 'LINKS', 'OPENED', 'IN', 'OUT', 'PROBLEM']
 
-export function peerText ({ server, id, connected, reason, rateIn, rateOut, links, accepted, refused, lostDatagrams, rules }: NatpassPeerStatus): string {
+export function peerText ({ server, id, connected, reason, rateIn, rateOut, links, accepted, refused, lostDatagrams, rules, page }: NatpassPeerStatus): string {
   const state = connected === undefined ? `offline${reason === undefined ? '' : `: ${reason}`}` : `online for ${duration(connected)}, in ${rate(rateIn)}, out ${rate(rateOut)}`
   return [
     `natpass ${id} at ${server}: ${state}`,
     `links of others here: ${links}, ${accepted} since the start, ${refused} refused`,
     ...line('datagrams lost', lostDatagrams),
+    ...(page === undefined ? [] : [`page: ${page.url ?? page.problem}`]),
     ...(rules.length === 0 ? [] : ['', table([RULE_HEAD, ...rules.map(ruleRow)])])
   ].join('\n')
 }
 
-const ruleRow = ({ name, type, target, url, links, opened, problem }: NatpassRuleStatus): string[] => [name, type, target, url ?? '-', String(links), String(opened), problem ?? '-']
+const ruleRow = ({ name, type, target, url, links, opened, bytesIn, bytesOut, problem }: NatpassRuleStatus): string[] => [name, type, target, url ?? '-', String(links), String(opened), bytes(bytesIn), bytes(bytesOut), problem ?? '-']

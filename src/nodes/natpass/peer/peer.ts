@@ -3,6 +3,7 @@ import { EventEmitter } from 'node:events'
 import { ControlledEnd } from './controlled-end.ts'
 import { LostDatagrams } from './datagrams.ts'
 import { RuleListener } from './rule-listener.ts'
+import { serveOverviewPage, type OverviewPage } from './page/overview-page.ts'
 import type { OpenedShell } from './page/page-shell.ts'
 import { Session } from './session.ts'
 import type { TerminalSize } from './shell/terminal-size.ts'
@@ -50,6 +51,8 @@ export class NatpassPeer extends EventEmitter<NatpassPeerEvents> {
   #connectedAt: number | undefined
   #reason: string | undefined
   #failures = 0
+  #page: OverviewPage | undefined
+  #pageProblem: string | undefined
   #running: Promise<void> | undefined
 
   /** @throws {OptionError} when an option is invalid */
@@ -98,7 +101,8 @@ export class NatpassPeer extends EventEmitter<NatpassPeerEvents> {
       failures: this.#failures,
       ...this.#rates.perSecond,
       ...this.stats,
-      rules: this.#rules.map((rule) => rule.status())
+      rules: this.#rules.map((rule) => rule.status()),
+      page: this.#settings.page === undefined ? undefined : { url: this.#page?.url, problem: this.#pageProblem }
     }
   }
 
@@ -106,16 +110,20 @@ export class NatpassPeer extends EventEmitter<NatpassPeerEvents> {
    * Listens for the users of its rules, then connects, and reconnects until `close`. Settles when it listens.
    *
    * @param init - `listen`: default true; without it rules have no users but callers of `openShell`
-   * @throws an error of the system when a rule cannot listen; `close` ends those that do
+   * A port in use is a warning, and the rest runs.
+   *
+   * @throws {PageError} when a page takes an optional package that is not installed; `close` ends those that listen
    */
   async start ({ listen = true }: { listen?: boolean } = {}): Promise<void> {
     if (this.#running !== undefined) return
     this.#running = Promise.resolve()
     for (const rule of listen ? this.#rules : []) {
-      const url = await rule.listen()
+      const { name } = rule.status()
+      const url = await this.#listen({ rule: name }, () => rule.listen(), (problem) => { rule.fail(problem) })
       if (this.#stopping.signal.aborted) return await rule.close(this.#stopping.signal.reason)
-      tell(() => this.emit('rule', rule.status().name, url))
+      if (url !== undefined) tell(() => this.emit('rule', name, url))
     }
+    if (listen) await this.#servePage()
     this.#running = this.#run()
   }
 
@@ -132,11 +140,35 @@ export class NatpassPeer extends EventEmitter<NatpassPeerEvents> {
     return await rule.openShell(signal)
   }
 
+  async #servePage (): Promise<void> {
+    const { page: at, pagePassword: password, id: name, clock } = this.#settings
+    if (at === undefined) return
+    const url = await this.#listen({ page: endpointText(at) }, async () => {
+      this.#page = await serveOverviewPage({ ...at, name, password, clock, log: this.#bounded, status: () => this.status() })
+      return this.#page.url
+    }, (problem) => { this.#pageProblem = problem })
+    if (this.#stopping.signal.aborted) return await this.#page?.close()
+    if (url !== undefined) tell(() => this.emit('page', url))
+  }
+
+  /** A port that cannot be had is told, and others do not suffer. */
+  async #listen (what: object, listen: () => Promise<string>, onFailure: (problem: string) => void): Promise<string | undefined> {
+    try {
+      return await listen()
+    } catch (err) {
+      if ((err as NodeJS.ErrnoException).syscall === undefined) throw err
+      const reason = reasonOf(err as Error)
+      onFailure(`cannot listen: ${reason}`)
+      this.#log.warn({ ...what, reason }, 'cannot listen')
+      return undefined
+    }
+  }
+
   /** Ends all links and the connection, and settles when they have ended. */
   async close (): Promise<void> {
     const reason = new LinkClosedError('the peer was closed')
     this.#stopping.abort(reason)
-    await Promise.all(this.#rules.map((rule) => rule.close(reason)))
+    await Promise.all([...this.#rules.map((rule) => rule.close(reason)), this.#page?.close()])
     await this.#controlled.close(reason)
     await this.#session?.close(reason)
     await this.#running

@@ -11,6 +11,7 @@ import type { OpenedShell } from './page/page-shell.ts'
 import { RemoteShell } from './shell/remote-shell.ts'
 import type { TerminalSize } from './shell/terminal-size.ts'
 import type { LinkRequest, LinkResponse, ShellExit } from '../protocol/link-codec.ts'
+import { LinkTraffic, type TrafficCounts } from '../protocol/link-traffic.ts'
 import { LINK_TYPES, type LinkType } from '../protocol/message-types.ts'
 import type { RateLimitedLog } from '../../../limits/rate-limited-log.ts'
 import { endpointText } from '../../../net/endpoint.ts'
@@ -62,7 +63,8 @@ export class RuleListener {
   #sources: UdpListener | undefined
   #page: BenchPage | CodePage | undefined
   #url: string | undefined
-  readonly #links = new Set<MuxLink<LinkResponse>>()
+  readonly #links = new Map<MuxLink<LinkResponse>, LinkTraffic>()
+  readonly #traffic = new LinkTraffic()
   readonly #shells = new Map<string, RemoteShell>()
   #openingSources = 0
   #opened = 0
@@ -99,8 +101,15 @@ export class RuleListener {
 
   status (): NatpassRuleStatus {
     const { rule: { name, type, target } } = this.#init
-    return { name, type, target, url: this.#url, links: this.#links.size + this.#shells.size, opened: this.#opened, problem: this.#problem }
+    const open = [
+      ...[...this.#links].map(([link, traffic]) => ({ id: String(link.id), ...traffic.counts() })),
+      ...[...this.#shells.values()].map(({ id, traffic }) => ({ id, ...traffic?.counts() as TrafficCounts }))
+    ]
+    return { name, type, target, url: this.#url, links: open.length, opened: this.#opened, ...this.#traffic.counts(), open, problem: this.#problem }
   }
+
+  /** It cannot listen. */
+  fail (problem: string): void { this.#problem = problem }
 
   /** Datagrams of sources that there was no room for. */
   get refusedSources (): number { return this.#sources?.refused ?? 0 }
@@ -111,7 +120,7 @@ export class RuleListener {
   async close (reason: Error): Promise<void> {
     this.#listener?.close()
     this.#sources?.close()
-    for (const link of this.#links) link.abort(reason)
+    for (const link of this.#links.keys()) link.abort(reason)
     for (const { link } of this.#shells.values()) link.abort(reason)
     await this.#page?.close()
   }
@@ -161,7 +170,7 @@ export class RuleListener {
     const link = await this.#open(signal)
     const id = String(link.id)
     const shell = new RemoteShell({
-      request: requestOf(rule),
+      request: { ...requestOf(rule), traffic: this.#links.get(link) },
       link,
       open: (request, signal) => opener.open(request, signal),
       askAgain: (request) => { opener.askAgain(id, request) },
@@ -196,10 +205,11 @@ export class RuleListener {
     const patience = new AbortController()
     const timer = clock.set(rule.type === 'code-server' ? CODE_TIMEOUT : OPEN_TIMEOUT, () => { patience.abort(new LinkClosedError('the other end does not answer')) }) // original clients do not to all types
     try {
-      const link = await opener.open(requestOf(rule, choice), signal === undefined ? patience.signal : AbortSignal.any([signal, patience.signal]))
+      const traffic = new LinkTraffic(this.#traffic)
+      const link = await opener.open({ ...requestOf(rule, choice), traffic }, signal === undefined ? patience.signal : AbortSignal.any([signal, patience.signal]))
       this.#opened++
       this.#problem = undefined
-      this.#links.add(link)
+      this.#links.set(link, traffic)
       return link
     } catch (err) {
       this.#problem = reasonOf(err as Error)

@@ -2,6 +2,7 @@
 import type { DatagramLoss } from './datagrams.ts'
 import { peerOptions, verifyPeerOptions } from './options.ts'
 import type { Rule, RuleType } from './rules.ts'
+import type { TrafficCounts } from '../protocol/link-traffic.ts'
 import { readOptions, rejectOption, type InitOf, type SettingsOf } from '../../common/options/option.ts'
 import type { PeerConnection } from '../../common/status.ts'
 import type { BackoffInit } from '../../../limits/backoff.ts'
@@ -42,8 +43,21 @@ export function readPeer (init: NatpassPeerInit): PeerSettings {
   return { ...settings, rules, clock, tls: tls || settings.server.scheme === 'tls' ? { ca, insecure } : undefined }
 }
 
+/** A link of a rule, and what it has carried. */
+export interface NatpassLinkStatus extends TrafficCounts {
+  id: string
+}
+
+/** The page of all rules. */
+export interface NatpassPageStatus {
+  /** Undefined while it does not listen. */
+  url: string | undefined
+  /** Why it does not. */
+  problem: string | undefined
+}
+
 /** A rule that is served here. */
-export interface NatpassRuleStatus {
+export interface NatpassRuleStatus extends TrafficCounts {
   name: string
   type: RuleType
   target: string
@@ -52,7 +66,9 @@ export interface NatpassRuleStatus {
   /** Links that are open now; since the start. */
   links: number
   opened: number
-  /** Why the last link was not opened. */
+  /** Those that are open. The counters beside it are of all since the start. */
+  open: NatpassLinkStatus[]
+  /** Why it does not listen, or why the last link was not opened. */
   problem: string | undefined
 }
 
@@ -77,6 +93,8 @@ export interface NatpassPeerStatus extends PeerConnection, NatpassPeerStats {
   server: string
   id: string
   rules: NatpassRuleStatus[]
+  /** Undefined when there is none. */
+  page: NatpassPageStatus | undefined
 }
 
 /** Events of a peer, with their arguments. */
@@ -87,4 +105,6 @@ export interface NatpassPeerEvents {
   offline: [err: Error, wait: number]
   /** A rule has users here, at this address. */
   rule: [name: string, url: string]
+  /** The page of all rules has this address. */
+  page: [url: string]
 }

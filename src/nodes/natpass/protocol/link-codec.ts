@@ -1,5 +1,6 @@
 /** Virtual links on the wire of natpass, as a codec of `linkMux` (natpass protocol, sections 4.1 and 6). */
 import { randomBytes } from 'node:crypto'
+import type { LinkTraffic } from './link-traffic.ts'
 import { CODE_TYPES, DESKTOP_TYPES, MessageType, SERVER } from './message-types.ts'
 import { bodyOf, messageOfBody, type Message, type MessageInit } from './messages.ts'
 import { ResetCode, type MuxCodec, type MuxDecoder, type MuxEncoder, type MuxFrames } from '../../../transforms/link-mux/index.ts'
@@ -38,6 +39,8 @@ export interface LinkRequest {
   readonly request: NonNullable<MessageInit['creq']>
   /** To attach to a shell again. */
   readonly again?: Attachment | undefined
+  /** Counts what the link carries. */
+  readonly traffic?: LinkTraffic | undefined
 }
 
 /** What a shell is attached to again by (section 6.4). */
@@ -92,6 +95,7 @@ interface Entry {
   readonly isUdp: boolean
   /** Types of the messages that it carries, whole, as `bodyOf` writes them: of a desktop or of code-server. */
   readonly carried: ReadonlySet<number> | undefined
+  readonly traffic: LinkTraffic | undefined
   /** This end has opened it. */
   readonly isOpener: boolean
   /** The other end is one of tunpipe. */
@@ -136,7 +140,7 @@ class LinkEncoder implements MuxEncoder<string, LinkRequest, LinkResponse, Messa
   }
 
   open (id: string, asked: LinkRequest, window: number | undefined): void {
-    const entry = newEntry(asked.client, asked.request._type, true, false)
+    const entry = newEntry(asked.client, asked.request._type, true, false, asked.traffic)
     this.#entries.set(id, entry)
     this.#push(id, entry, { _type: MessageType.connectReq, creq: requestFor(asked, window) })
   }
@@ -157,6 +161,7 @@ class LinkEncoder implements MuxEncoder<string, LinkRequest, LinkResponse, Messa
   data (id: string, data: Uint8Array): void {
     const entry = this.#entries.get(id)
     if (entry === undefined) return
+    entry.traffic?.sent(data.length)
     if (entry.carried !== undefined) return this.#push(id, entry, messageOfBody(data))
     this.#push(id, entry, entry.isShell ? { _type: MessageType.shellData, sdata: { data } } : { _type: MessageType.forward, _data: { data } })
   }
@@ -253,7 +258,7 @@ class LinkDecoder implements MuxDecoder<string, LinkRequest, LinkResponse, Messa
         frames.reset(id, !entry.isOurs ? ResetCode.CLOSED : from === SERVER ? NatpassReset.LOST : ResetCode.CANCELLED)
         break
       default:
-        if (entry.carried?.has(type) === true) frames.data(id, bodyOf(message))
+        if (entry.carried?.has(type) === true) carry(id, entry, bodyOf(message), frames)
     }
   }
 
@@ -278,8 +283,8 @@ class LinkDecoder implements MuxDecoder<string, LinkRequest, LinkResponse, Messa
   }
 }
 
-const newEntry = (client: string, type: number | null | undefined, isOpener: boolean, isOurs: boolean): Entry =>
-  ({ client, isShell: type === SHELL, isUdp: type === UDP, carried: type === VNC ? DESKTOP_TYPES : type === CODE ? CODE_TYPES : undefined, isOpener, isOurs })
+const newEntry = (client: string, type: number | null | undefined, isOpener: boolean, isOurs: boolean, traffic?: LinkTraffic): Entry =>
+  ({ client, isShell: type === SHELL, isUdp: type === UDP, carried: type === VNC ? DESKTOP_TYPES : type === CODE ? CODE_TYPES : undefined, isOpener, isOurs, traffic })
 
 /** What asks another client for a link. @param window bytes that this end is ready to receive */
 export const requestFor = ({ request, again }: LinkRequest, window: number | undefined): NonNullable<MessageInit['creq']> =>
@@ -289,9 +294,15 @@ export const requestFor = ({ request, again }: LinkRequest, window: number | und
 const windowOf = (link: { window?: number | null } | null | undefined): number | undefined => link == null ? undefined : link.window ?? 0
 
 /** Original ends send as much as fits into a frame. Datagrams stay whole. */
-function deliver (id: string, { isUdp }: Entry, data: Uint8Array | null | undefined, frames: Pick<MuxFrames<string, never, never>, 'data'>): void {
+function deliver (id: string, { isUdp, traffic }: Entry, data: Uint8Array | null | undefined, frames: Pick<MuxFrames<string, never, never>, 'data'>): void {
+  traffic?.received(data?.length ?? 0)
   if (data == null || isUdp) return frames.data(id, data ?? NOTHING)
   for (let at = 0; at === 0 || at < data.length; at += MAX_DATA) frames.data(id, data.subarray(at, at + MAX_DATA))
+}
+
+function carry (id: string, { traffic }: Entry, body: Uint8Array, frames: Pick<MuxFrames<string, never, never>, 'data'>): void {
+  traffic?.received(body.length)
+  frames.data(id, body)
 }
 
 const NOTHING = new Uint8Array(0)

@@ -20,6 +20,7 @@ const HEADERS: OutgoingHttpHeaders = {
 }
 
 export const HTML = 'text/html; charset=utf-8'
+export const JSON_TYPE = 'application/json'
 export const TEXT = 'text/plain; charset=utf-8'
 
 /** Answers, and ends the connection after an error: what the request still sends is not read. */

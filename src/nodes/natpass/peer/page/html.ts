@@ -3,9 +3,10 @@ import type { PageAssets } from './page-assets.ts'
 
 const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' }
 
-const escaped = (text: string): string => text.replaceAll(/[&<>"']/g, (char) => ENTITIES[char])
+export const escaped = (text: string): string => text.replaceAll(/[&<>"']/g, (char) => ENTITIES[char])
 
-function page (title: string, styles: readonly string[], body: string): string {
+/** @param body - HTML */
+export function page (title: string, styles: readonly string[], body: string): string {
   const links = styles.map((path) => `<link rel="stylesheet" href="${path}">`)
   return `<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<meta name="viewport" content="width=device-width">\n<title>${escaped(title)}</title>\n${links.join('\n')}\n${body}\n</html>\n`
 }

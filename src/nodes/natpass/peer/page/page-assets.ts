@@ -62,6 +62,13 @@ export async function loadCodeAssets (): Promise<PageAssets> {
   return { files: files.all, login: { styles: [style] }, page: { styles: [style], scripts: [await files.own('code.js')] } }
 }
 
+/** Files of the page of all rules. */
+export async function loadOverviewAssets (): Promise<PageAssets> {
+  const files = new Files()
+  const style = await files.own('overview.css')
+  return { files: files.all, login: { styles: [style] }, page: { styles: [style], scripts: [await files.own('overview.js')] } }
+}
+
 class Files {
   readonly all = new Map<string, Asset>()
 

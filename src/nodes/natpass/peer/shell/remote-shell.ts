@@ -3,6 +3,7 @@ import { isLoss } from './loss.ts'
 import { ResumableLink } from './resumable-link.ts'
 import { verifySize, type TerminalSize } from './terminal-size.ts'
 import { NatpassReset, type LinkRequest, type LinkResponse, type ShellExit } from '../../protocol/link-codec.ts'
+import type { LinkTraffic } from '../../protocol/link-traffic.ts'
 import { NatpassRefusedError } from '../errors.ts'
 import type { OpenedShell } from '../page/page-shell.ts'
 import { LinkClosedError } from '../../../../errors.ts'
@@ -61,6 +62,8 @@ export class RemoteShell implements OpenedShell {
 
   /** Its connection is lost, and it is being attached to again. */
   get isLost (): boolean { return this.#deadline !== undefined }
+
+  get traffic (): LinkTraffic | undefined { return this.#init.request.traffic }
 
   /** @throws {ShellError} `ERR_SHELL_SIZE` */
   resize (rows: number, columns: number): void {
