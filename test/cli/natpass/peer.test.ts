@@ -49,7 +49,7 @@ t.test('both ends, ports, status, metrics, and an orderly end', async (t) => {
   datagrams.send('a datagram', Number(udp), '127.0.0.1')
   t.match(await once(datagrams, 'message'), [Buffer.from('a datagram'), { port: Number(udp) }])
   t.match(await runProgram(t, 'peer', ['status', '--protocol', 'natpass'], { env: nasEnv }), { code: 0, stdout: /natpass nas at 127\.0\.0\.1:\d+: online for .*\nlinks of others here: 1, 2 since the start, 0 refused$/m })
-  t.match(await runProgram(t, 'peer', ['status', '--config', join(folder, 'laptop.yaml')], { env }), { code: 0, stdout: /RULE .*\nweb +tcp +nas +tcp:\/\/127\.0\.0\.1:\d+ +0 +1 +-/ })
+  t.match(await runProgram(t, 'peer', ['status', '--config', join(folder, 'laptop.yaml')], { env }), { code: 0, stdout: /RULE .*\nweb +tcp +nas +tcp:\/\/127\.0\.0\.1:\d+ +0 +1 +5 B +5 B +-/ })
   const numbers = await (await fetch(`${metrics}/metrics`)).text()
   for (const line of ['online 1', 'links 1', 'accepted_total 2', 'refused_total 0', 'lost_datagrams_total{reason="credit"} 0', 'evicted_sources_total 0']) t.ok(numbers.includes(`\ntunpipe_natpass_${line}\n`), line)
   for (const peer of [laptop, nas]) {
