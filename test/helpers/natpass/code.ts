@@ -63,11 +63,11 @@ export interface CodeRule {
   codedir: string
 }
 
-/** @param init - of the controlled end */
-export async function startCodeRule (t: Test, name = 'ide', init: Partial<NatpassPeerInit> = {}): Promise<CodeRule> {
+/** @param names - of rules; the browser is for the first one. @param init - of the controlled end */
+export async function startCodeRule (t: Test, names = ['ide'], init: Partial<NatpassPeerInit> = {}): Promise<CodeRule> {
   const { port } = await serve(t)
   const codedir = join(newHome(), 'code')
   const nas = await startPeer(t, port, { allow: ['code@laptop'], codedir, ...init })
-  const laptop = await startPeer(t, port, { id: 'laptop', rules: [{ name, target: 'nas', type: 'code-server' }] })
+  const laptop = await startPeer(t, port, { id: 'laptop', rules: names.map((name) => ({ name, target: 'nas', type: 'code-server' })) })
   return { nas, laptop, codedir, browser: new CodeBrowser(laptop.status().rules[0].url ?? '') }
 }

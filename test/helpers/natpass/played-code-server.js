@@ -2,6 +2,7 @@
 // A program that takes the place of code-server: HTTP and WebSocket on the Unix socket that its arguments name. What it does is in the path
 // of a request, and at its start in the name of the folder that it is given.
 import { createServer } from 'node:http'
+import { writeFileSync } from 'node:fs'
 import { basename, dirname } from 'node:path'
 import { WebSocketServer } from 'ws'
 
@@ -82,13 +83,16 @@ server.on('upgrade', (request, connection, head) => {
     return
   }
   sockets.handleUpgrade(request, connection, head, (socket) => {
-    if (request.url === '/headers') socket.send(JSON.stringify(request.rawHeaders))
     socket.on('message', (data, isBinary) => {
       if (data.toString() === 'bye') socket.close(1000, 'as you like')
+      else if (data.toString() === 'headers') socket.send(JSON.stringify(request.rawHeaders))
       else socket.send(data, { binary: isBinary })
     })
   })
 })
 
 if (rule !== 'hangs') server.listen(socket, () => { console.log(`[info] HTTP server listening on ${socket}`) })
-else setInterval(() => {}, 1000)
+else {
+  writeFileSync('pid', String(process.pid))
+  setInterval(() => {}, 1000)
+}

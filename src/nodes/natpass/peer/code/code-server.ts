@@ -142,7 +142,7 @@ export class CodeServer {
     this.#clock.clear(timer)
     signal.removeEventListener('abort', leave)
     if (failure === undefined) return
-    void this.end()
+    await this.end()
     throw failure
   }
 

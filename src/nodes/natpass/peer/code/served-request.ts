@@ -68,15 +68,16 @@ class ServedRequest {
 
   end (body: Uint8Array): void { this.#request.end(body.length === 0 ? undefined : body) }
 
-  /** A piece of the body of the request. */
+  /** A piece of the body of the request, or that nobody waits for the answer. */
   #take ({ csreq_body: part }: MessageInit): void {
-    if (part == null || this.#request.writableEnded) return
+    if (part == null) return
     const mask = part.mask ?? 0
     if ((mask & Mask.ok) === 0) {
       this.#stream.close()
       this.#request.destroy()
       return
     }
+    if (this.#request.writableEnded) return
     const body = Buffer.from(part.body ?? []) // the memory is ours only until this returns
     this.#request.write(body, () => { this.#stream.consumed(body.length) })
     if ((mask & Mask.last) !== 0) this.#request.end()

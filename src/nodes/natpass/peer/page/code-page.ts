@@ -40,7 +40,8 @@ class CodeServerPage implements CodePage {
   readonly #init: CodePageInit
   readonly #clock
   readonly #links: CodeLinks
-  /** As browsers write it. */
+  /** The rule in paths, and what they begin with, as browsers write it. */
+  readonly #segment: string
   readonly #prefix: string
   readonly #upgrades = new WebSocketServer({ noServer: true, clientTracking: false, perMessageDeflate: false, maxPayload: MAX_MESSAGE })
 
@@ -48,7 +49,8 @@ class CodeServerPage implements CodePage {
     this.#init = init
     this.#clock = init.clock ?? systemClock
     this.#links = new CodeLinks({ clock: this.#clock, openCode: (signal) => init.openCode(signal) })
-    this.#prefix = `/forward/${encodeURIComponent(init.name)}`
+    this.#segment = /^\.\.?$/.test(init.name) ? `_${init.name}` : init.name // browsers drop dots alone
+    this.#prefix = `/forward/${encodeURIComponent(this.#segment)}`
     this.site = new Site(init, {
       assets,
       index: codePage(init.name, `${this.#prefix}/`, assets),
@@ -154,7 +156,7 @@ class CodeServerPage implements CodePage {
     const [, name, uri] = /^\/forward\/([^/?#]*)(\/.*)$/.exec(url) ?? []
     if (uri === undefined) return undefined
     try {
-      return decodeURIComponent(name) === this.#init.name ? uri : undefined
+      return decodeURIComponent(name) === this.#segment ? uri : undefined
     } catch {
       return undefined
     }
