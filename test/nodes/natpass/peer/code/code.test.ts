@@ -111,7 +111,7 @@ t.test('WebSockets', async (t) => {
   const [headers] = await once(own, 'message')
   t.match(JSON.parse(headers.toString()).join('\n'), new RegExp(`(?=.*^origin\n${browser.url}$)(?=.*^host\n${new URL(browser.url).host}$)`, 'ims'))
   own.terminate()
-  const firefox = request(`${browser.url}${APP}/socket`, { headers: { cookie: browser.cookie, connection: 'keep-alive, Upgrade', upgrade: 'websocket', 'sec-websocket-version': 13, 'sec-websocket-key': randomBytes(16).toString('base64') } }).end()
+  const firefox = request(`${browser.url}${APP}/socket`, { headers: { cookie: browser.cookie ?? '', connection: 'keep-alive, Upgrade', upgrade: 'websocket', 'sec-websocket-version': '13', 'sec-websocket-key': randomBytes(16).toString('base64') } }).end()
   const [accepted, stream] = await once(firefox, 'upgrade')
   t.equal(accepted.statusCode, 101)
   stream.destroy()
