@@ -46,12 +46,12 @@ const viewers: Record<Kind, (t: Test, server: number, page: number) => Promise<u
 
 interface Screen { readonly env: Readonly<Record<'DISPLAY' | 'XAUTHORITY', string>> }
 
-/** The original takes the first entry of the file, for whatever display it is. */
+/** All may connect to it, but the original does not without a file of `xauth`. */
 async function startScreen (t: Test): Promise<Screen> {
   const authority = join(newHome(), 'Xauthority')
   const [code] = await once(spawn('xauth', ['-f', authority, 'add', ':0', '.', randomBytes(16).toString('hex')], { stdio: 'ignore' }), 'exit')
   if (code !== 0) throw new Error('xauth has failed')
-  const { env } = await startX(t, { size: `${WIDTH}x${HEIGHT}`, authority })
+  const { env } = await startX(t, { size: `${WIDTH}x${HEIGHT}` })
   return { env: { ...env, XAUTHORITY: authority } }
 }
 
