@@ -48,7 +48,7 @@ export class DesktopUser {
   static async open (t: Test, port: number, { quality = 50, form }: DesktopUserInit): Promise<DesktopUser> {
     const since = Date.now()
     for (;;) {
-      const { status, text } = await ask(port, `/new?quality=${quality}&show_cursor=false`).catch((err: Error) => ({ status: 0, text: err.message }))
+      const { status, text } = await ask(port, '/new', { form: { quality: String(quality), show_cursor: 'false' } }).catch((err: Error) => ({ status: 0, text: err.message }))
       if (status === 200) {
         const socket = new WebSocket(`ws://127.0.0.1:${port}/ws/${text}`)
         const user = new DesktopUser(socket, form)
