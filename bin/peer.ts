@@ -1,5 +1,12 @@
 #!/usr/bin/env node
+import { isWorkerCommand, parseWorker } from '../src/cli/natpass/worker-command.ts'
 import { run } from '../src/cli/process/lifecycle.ts'
-import { parsePeer } from '../src/cli/peer-command.ts'
 
-await run('peer', () => parsePeer(process.argv.slice(2)))
+const args = process.argv.slice(2)
+
+if (isWorkerCommand(args)) {
+  await run('peer', () => parseWorker(args))
+} else {
+  const { parsePeer } = await import('../src/cli/peer-command.ts')
+  await run('peer', () => parsePeer(args))
+}

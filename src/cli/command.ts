@@ -73,7 +73,7 @@ export function withSubcommands (command: Command, protocol: Protocol, { protoco
     const sub = taskCommand(task)
     command.addCommand(sub.action(() => {
       ask({ task: () => task.run({ argument: sub.processedArgs[0] ?? '', flags: flagsOf(sub, protocol.name), protocols }) })
-    }), { hidden: task.isHidden === true })
+    }))
   }
   return command
 }

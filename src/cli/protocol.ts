@@ -77,8 +77,6 @@ export interface ProtocolTask {
   readonly argument?: Argument
   readonly description: string
   readonly examples: string
-  /** It is started by the program itself, and in no `--help`. */
-  readonly isHidden?: true
   /** It asks a running process, or does what that would: `--config`, `--control`. */
   readonly asksProcess?: true
   /** Its own flags; those of the protocol may stand before its name. */

@@ -5,7 +5,6 @@ import { natpassYaml } from './original/config.ts'
 import { finishPeer } from './settings.ts'
 import { shellTask } from './shell-task.ts'
 import { peerText } from './status-text.ts'
-import { workerTask } from './worker-task.ts'
 
 const EXAMPLES = `
 Examples:
@@ -40,7 +39,7 @@ export const natpassPeer: Protocol<typeof peerOptions> = {
   options: peerOptions,
   instanceKey: 'id',
   foreign: natpassYaml('peer'),
-  tasks: [shellTask, workerTask],
+  tasks: [shellTask],
   verify: verifyPeerOptions,
   finish: finishPeer,
   async start (context) {
