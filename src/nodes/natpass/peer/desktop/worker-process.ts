@@ -13,7 +13,7 @@ import { oneLine, printable } from '../../../../text/printable.ts'
 import type { Clock, Timer } from '../../../../types.ts'
 
 /** Milliseconds for the process to connect, to answer a request for a picture, and to end once it was told to. */
-const CONNECT_TIMEOUT = 5000
+const CONNECT_TIMEOUT = 8000
 const CAPTURE_TIMEOUT = 10_000
 const KILL_AFTER = 500
 

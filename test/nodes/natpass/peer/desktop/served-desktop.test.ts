@@ -1,0 +1,108 @@
+/** When pictures are taken. */
+import t from 'tap'
+import { ManualClock } from '../../../../helpers/clock.ts'
+import { turn, until } from '../../../../helpers/ends.ts'
+import type { Picture } from '../../../../../src/nodes/natpass/peer/desktop/blocks.ts'
+import { ServedDesktop, type DesktopRequest, type DesktopWorker } from '../../../../../src/nodes/natpass/peer/desktop/served-desktop.ts'
+import { MessageType } from '../../../../../src/nodes/natpass/protocol/message-types.ts'
+import { bodyOf, messageOfBody, type MessageInit } from '../../../../../src/nodes/natpass/protocol/messages.ts'
+import { AsyncQueue } from '../../../../../src/streams/async-queue.ts'
+import type { Batch } from '../../../../../src/types.ts'
+
+/** A process whose screen is another one each time. */
+class Changing implements DesktopWorker {
+  onClipboard = (): void => {}
+  captures = 0
+  fail: (err: Error) => void = () => {}
+  readonly failed = new Promise<Error>((resolve) => { this.fail = resolve })
+
+  async capture (): Promise<Picture> { return { width: 700, height: 64, pixels: Buffer.alloc(700 * 64 * 4, ++this.captures) } }
+  send (): undefined {}
+  async close (): Promise<void> {}
+}
+
+interface Serving {
+  clock: ManualClock
+  worker: Changing
+  viewer: AsyncQueue
+  /** Reads one batch. */
+  pull: () => Promise<MessageInit[]>
+  ended: Promise<Error>
+}
+
+/** A desktop whose link takes what the test pulls, and no more. */
+async function serving (request: DesktopRequest): Promise<Serving> {
+  const [clock, worker, viewer] = [new ManualClock(), new Changing(), new AsyncQueue()]
+  const desktop = await ServedDesktop.open({ worker, request: { quality: 100, ...request }, jpeg: undefined, clock })
+  let source: AsyncIterator<Batch> | undefined
+  let fail: (err: Error) => void = () => {}
+  const ended = desktop.serve({
+    source: viewer,
+    sink: (batches) => {
+      source = batches[Symbol.asyncIterator]()
+      return new Promise((_resolve, reject) => { fail = reject })
+    },
+    abort: (err) => { fail(err) }
+  })
+  return { clock, worker, viewer, ended, pull: async () => (await source?.next())?.value.map(messageOfBody) }
+}
+
+/** Reads a whole picture, which has two batches. */
+async function picture ({ pull }: Serving): Promise<number[]> {
+  const all = [...await pull(), ...await pull()]
+  return all.map(({ vimg }) => vimg?._info?.rect_x ?? 0)
+}
+
+const ALL = [0, 64, 128, 192, 256, 320, 384, 448, 512, 576, 640]
+
+for (const [fps, interval] of [[undefined, 100], [0, 100], [1, 1000], [50, 20], [51, 20], [0xffffffff, 20]] as const) {
+  t.test(`pictures a second: ${fps ?? 'not said'}`, async (t) => {
+    const all = await serving({ fps })
+    t.same(await picture(all), ALL)
+    const next = picture(all)
+    await all.clock.whenSet(interval)
+    t.equal(all.worker.captures, 1)
+    all.clock.advance(interval)
+    t.same(await next, ALL)
+    t.equal(all.worker.captures, 2)
+    all.clock.advance(10 * interval)
+    t.same(await picture(all), ALL, 'no wait when the viewer was slow')
+    const fourth = picture(all)
+    await all.clock.whenSet(interval)
+    t.equal(all.worker.captures, 3, 'and what was not taken meanwhile is not made up for')
+    all.worker.fail(new Error('over'))
+    await fourth.catch(() => {})
+  })
+}
+
+t.test('no picture is taken while the link has not taken all of the one before', async (t) => {
+  const all = await serving({ fps: 50 })
+  t.equal((await all.pull()).length, 8)
+  all.clock.advance(1000)
+  for (let i = 0; i < 20; i++) await turn()
+  t.equal(all.worker.captures, 1)
+  all.worker.fail(new Error('over'))
+  t.match(await all.ended, { message: 'over' }, 'it ends although nobody reads')
+})
+
+t.test('a flood of vnc_ctrl: one whole picture', async (t) => {
+  const all = await serving({ fps: 50 })
+  await picture(all)
+  const control = bodyOf({ _type: MessageType.vncControl, vctrl: { quality: 100 } })
+  let taken = 0
+  all.viewer.pushBatch(Array.from({ length: 1000 }, () => control))
+  await until(() => taken++ > 20)
+  const next = picture(all)
+  await all.clock.whenSet(20)
+  all.clock.advance(20)
+  t.same(await next, ALL)
+  t.equal(all.worker.captures, 2)
+  all.worker.fail(new Error('over'))
+  await all.ended
+})
+
+t.test('the end of what the viewer says is the end of the desktop', async (t) => {
+  const all = await serving({})
+  all.viewer.end()
+  t.match(await all.ended, { code: 'ERR_LINK_CLOSED' })
+})
