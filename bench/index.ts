@@ -13,6 +13,7 @@ import { gotunnelBench } from './gotunnel.ts'
 import { layersBench } from './layers.ts'
 import { commit, machine } from './lib/machine.ts'
 import { help, readOptions, type Options } from './lib/options.ts'
+import { desktopBench } from './natpass-desktop.ts'
 import { natpassBench } from './natpass-relay.ts'
 import { Progress } from './lib/progress.ts'
 import { relayBench } from './relay.ts'
@@ -36,6 +37,7 @@ const GROUPS: Record<string, Group> = {
   five: { about: 'relays of all protocols in one process: what a flood of forged datagrams on SHOW CHAIN does to an exchange of each of the others', measure: fiveBench },
   gotunnel: { about: 'a reverse TCP port: streams, connections, latency, memory of a user', measure: gotunnelBench },
   natpass: { about: 'what a natpass relay forwards on one link, the echo of a keystroke, memory of a client; also beside the original server', measure: natpassBench },
+  desktop: { about: 'a desktop of a natpass peer with a real X server: the first picture, pictures a second and their price, silence while nothing changes', measure: desktopBench },
   rustdesk: { about: 'what a relay of RustDesk passes on; presence, punches and first registrations of a rendezvous server; memory; also beside the original servers', measure: rustdeskBench },
   showchain: { about: 'what a SHOW CHAIN helper introduces for its processor time, beside the verifications of signatures alone; memory of a node; sealed streams, direct and by a proxy', measure: showchainBench },
   reliable: { about: 'one reliable stream over UDP, and what it costs both ends, beside udx-native', measure: reliableBench },

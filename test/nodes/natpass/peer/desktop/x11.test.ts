@@ -4,6 +4,7 @@ import { join, type NatpassClient } from '../../../../helpers/natpass/client.ts'
 import { isType, LINK } from '../../../../helpers/natpass/messages.ts'
 import { startPeer } from '../../../../helpers/natpass/peers.ts'
 import { serve } from '../../../../helpers/natpass/serve.ts'
+import { executable } from '../../../../helpers/programs/executables.ts'
 import { startCommand } from '../../../../helpers/programs/program.ts'
 import { skipWithoutX11, startX } from '../../../../helpers/x11.ts'
 import { LINK_TYPES, MessageType } from '../../../../../src/nodes/natpass/protocol/message-types.ts'
@@ -37,15 +38,13 @@ t.test('the whole screen, and what a program paints there', { skip: skipWithoutX
   const { laptop, answer } = await ask(t)
   if (answer?.ok !== true) throw new Error(answer?.msg)
   const screen = Buffer.alloc(200 * 150 * 4)
-  let blocks = 0
   const show = async (): Promise<void> => {
     const { vimg } = await laptop.next(isType('vncImage'))
     const { rect_x: x = 0, rect_y: y = 0, rect_width: width = 0, rect_height: height = 0 } = vimg?._info as Record<string, number>
     for (let row = 0; row < height; row++) screen.set((vimg?.data as Buffer).subarray(row * width * 4, (row + 1) * width * 4), ((y + row) * 200 + x) * 4)
-    blocks++
   }
   const at = (x: number, y: number): string => screen.toString('hex', (y * 200 + x) * 4, (y * 200 + x) * 4 + 4)
-  while (blocks < 12) await show()
+  for (let blocks = 0; blocks < 12; blocks++) await show()
   t.equal(at(0, 0), '000000ff')
   t.equal(at(199, 149), '000000ff')
   startCommand(t, 'xterm', WINDOW, { env: x.env })
