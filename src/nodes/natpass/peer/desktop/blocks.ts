@@ -62,6 +62,18 @@ export class Blocks {
     return copy
   }
 
+  /** The same without alpha. */
+  rgbOf (block: Block): Buffer {
+    const pixels = this.pixelsOf(block)
+    let to = 0
+    for (let from = 0; from < pixels.length; from += PIXEL) { // in place: it is never ahead of what is read
+      pixels[to++] = pixels[from]
+      pixels[to++] = pixels[from + 1]
+      pixels[to++] = pixels[from + 2]
+    }
+    return pixels.subarray(0, to)
+  }
+
   #blockAt (x: number, y: number): Block {
     return { x, y, width: Math.min(BLOCK_SIZE, this.width - x), height: Math.min(BLOCK_SIZE, this.height - y) }
   }

@@ -22,14 +22,13 @@ export function imagesOf (blocks: Blocks, some: readonly Block[], quality: numbe
 
 async function imageOf (blocks: Blocks, block: Block, quality: number, jpeg: EncodeJpeg | undefined): Promise<Uint8Array> {
   const { x, y, width, height } = block
-  const pixels = blocks.pixelsOf(block)
-  const encoded = quality >= LOSSLESS ? undefined : await jpeg?.(pixels, width, height, quality).catch(() => undefined)
+  const encoded = quality >= LOSSLESS ? undefined : await jpeg?.(blocks.rgbOf(block), width, height, quality).catch(() => undefined)
   return bodyOf({
     _type: MessageType.vncImage,
     vimg: {
       _info: { screen_width: blocks.width, screen_height: blocks.height, rect_x: x, rect_y: y, rect_width: width, rect_height: height },
       encode: encoded === undefined ? Encoding.raw : Encoding.jpeg,
-      data: encoded ?? pixels
+      data: encoded ?? blocks.pixelsOf(block)
     }
   })
 }

@@ -1,7 +1,7 @@
 /** JPEG of blocks. The only place that knows `sharp`, which is optional. */
 
-/** Encodes RGBA, of which alpha is left out, with colours at half the resolution. @param quality 1 to 100 */
-export type EncodeJpeg = (pixels: Buffer, width: number, height: number, quality: number) => Promise<Buffer>
+/** Encodes RGB, row by row, with colours at half the resolution. @param quality 1 to 100 */
+export type EncodeJpeg = (rgb: Buffer, width: number, height: number, quality: number) => Promise<Buffer>
 
 let loaded: Promise<EncodeJpeg | undefined> | undefined
 
@@ -14,8 +14,8 @@ export function loadJpeg (): Promise<EncodeJpeg | undefined> {
 async function load (): Promise<EncodeJpeg | undefined> {
   try {
     const { default: sharp } = await import('sharp')
-    return (pixels, width, height, quality) =>
-      sharp(pixels, { raw: { width, height, channels: 4 } }).removeAlpha().jpeg({ quality, chromaSubsampling: '4:2:0' }).toBuffer()
+    return (rgb, width, height, quality) =>
+      sharp(rgb, { raw: { width, height, channels: 3 } }).jpeg({ quality, chromaSubsampling: '4:2:0' }).toBuffer()
   } catch {
     return undefined
   }

@@ -36,6 +36,7 @@ t.test('pixels of a block: row by row, opaque', async (t) => {
   for (let i = 0; i < 66 * 65; i++) pixels.writeUInt32BE(i << 8, i * 4) // red, green and blue are the number of the pixel
   const blocks = new Blocks({ width: 66, height: 65, pixels })
   t.same([...blocks.pixelsOf({ x: 64, y: 64, width: 2, height: 1 })], [0, 16, 192, 255, 0, 16, 193, 255])
+  t.same([...blocks.rgbOf({ x: 64, y: 64, width: 2, height: 1 })], [0, 16, 192, 0, 16, 193])
   const right = blocks.pixelsOf({ x: 64, y: 0, width: 2, height: 64 })
   t.same([...right.subarray(0, 12)], [0, 0, 64, 255, 0, 0, 65, 255, 0, 0, 130, 255])
   t.equal(pixels[3], 0, 'the picture stays as it is')
