@@ -29,7 +29,7 @@ async function startX (): Promise<{ display: string, process: ChildProcess }> {
 }
 
 /** Microseconds of processor time of a process and of those that it has started. */
-const cpuOfAll = (pid: number): number => [pid, ...readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean)].reduce((sum, one) => sum + cpuOf(Number(one)), 0)
+const cpuOfAll = (pid: number): number => [String(pid), ...readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean)].reduce((sum, one) => sum + cpuOf(Number(one)), 0)
 
 interface Machine {
   peer: BenchProcess

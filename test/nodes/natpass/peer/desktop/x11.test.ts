@@ -36,7 +36,7 @@ t.test('the whole screen, and what a program paints there', { skip: skipWithoutX
   const x = await startX(t, { size: '200x150' })
   setDisplay(t, x.display)
   const { laptop, answer } = await ask(t)
-  if (answer?.ok !== true) throw new Error(answer?.msg)
+  if (answer?.ok !== true) throw new Error(answer?.msg ?? 'refused')
   const screen = Buffer.alloc(200 * 150 * 4)
   const show = async (): Promise<void> => {
     const { vimg } = await laptop.next(isType('vncImage'))
@@ -60,7 +60,7 @@ t.test('the X server ends: so does the link', { skip: skipWithoutX11 }, async (t
   const x = await startX(t)
   setDisplay(t, x.display)
   const { laptop, answer } = await ask(t)
-  if (answer?.ok !== true) throw new Error(answer?.msg)
+  if (answer?.ok !== true) throw new Error(answer?.msg ?? 'refused')
   x.process.kill()
   t.ok(await laptop.next(isType('disconnect')))
 })
