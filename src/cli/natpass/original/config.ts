@@ -13,8 +13,8 @@ const OURS = 'natpass'
 const IGNORED: Readonly<Record<string, string>> = {
   log: 'lines go to stderr',
   link: 'time-outs are fixed here',
-  dashboard: 'the status command shows links and their traffic',
-  codedir: 'code-server is not served yet'
+  dashboard: '--page HOST:PORT serves a page of all rules',
+  codedir: '--codedir says where code-server keeps what it has'
 }
 
 /** The file format, for a program. */
