@@ -48,7 +48,8 @@ export class ServedDesktop {
   #quality: number
   /** The next picture is sent whole. */
   #isWhole = true
-  #capturedAt: number
+  /** When the last picture was to be taken. */
+  #dueAt: number
 
   private constructor ({ worker, request: { fps, quality }, jpeg, clock }: ServedDesktopInit, first: Picture) {
     this.#worker = worker
@@ -57,7 +58,7 @@ export class ServedDesktop {
     this.#interval = 1000 / Math.min(fps || DEFAULT_RATE, MAX_RATE)
     this.#quality = qualityOf(quality)
     this.#blocks = new Blocks(first)
-    this.#capturedAt = clock.now()
+    this.#dueAt = clock.now()
   }
 
   /** Waits for the first picture. @throws {DesktopError} without one */
@@ -95,9 +96,9 @@ export class ServedDesktop {
   }
 
   async #capture (): Promise<Picture | undefined> {
-    const rest = this.#capturedAt + this.#interval - this.#clock.now()
-    if (rest > 0) await wait(this.#clock, rest, { signal: this.#over.signal })
-    this.#capturedAt = this.#clock.now()
+    const now = this.#clock.now()
+    this.#dueAt = Math.max(this.#dueAt + this.#interval, now) // timers are late: by when they fire the rate would be lower
+    if (this.#dueAt > now) await wait(this.#clock, this.#dueAt - now, { signal: this.#over.signal })
     return await this.#worker.capture()
   }
 

@@ -75,6 +75,20 @@ for (const [fps, interval] of [[undefined, 100], [0, 100], [1, 1000], [50, 20], 
   })
 }
 
+t.test('a timer that fires late delays one picture, and not the next one', async (t) => {
+  const all = await serving({ fps: 10 })
+  await picture(all)
+  const second = picture(all)
+  await all.clock.whenSet(100)
+  all.clock.advance(130)
+  await second
+  const third = picture(all)
+  await until(() => all.clock.waiting.length > 0)
+  t.same(all.clock.waiting.map(Math.round), [70])
+  all.worker.fail(new Error('over'))
+  await third.catch(() => {})
+})
+
 t.test('no picture is taken while the link has not taken all of the one before', async (t) => {
   const all = await serving({ fps: 50 })
   t.equal((await all.pull()).length, 8)
