@@ -1,5 +1,6 @@
 /** The password of a page, and who has said it. */
-import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
+import { PasswordHasher } from './password-hasher.ts'
 import { KeyedTokenBuckets } from '../../../../limits/keyed-token-buckets.ts'
 import type { Clock } from '../../../../types.ts'
 
@@ -15,14 +16,13 @@ const WRONG_PER_MINUTE = 10
 /** Bytes of a session's secret. */
 const SECRET = 32
 
-export type LoginResult = { readonly is: 'wrong' | 'throttled' } | { readonly is: 'ok', readonly cookie: string }
+export type LoginResult = { readonly is: 'wrong' | 'throttled' | 'busy' } | { readonly is: 'ok', readonly cookie: string }
 
 export class Login {
   readonly #clock: Clock
   readonly #name: string
-  /** Of this process: digests of equal length to compare, which say nothing about the password. */
-  readonly #key = randomBytes(SECRET)
-  readonly #password: Buffer
+  readonly #hasher = new PasswordHasher()
+  readonly #hash: Promise<Buffer | undefined>
   readonly #wrong = new KeyedTokenBuckets({ rate: WRONG_PER_MINUTE / 60, burst: WRONG_PER_MINUTE })
   /** Digest of the secret to the time of its end, oldest first. A digest, as a look-up takes a time that tells about its key. */
   readonly #sessions = new Map<string, number>()
@@ -31,14 +31,22 @@ export class Login {
   constructor (password: string, name: string, clock: Clock) {
     this.#clock = clock
     this.#name = name
-    this.#password = this.#digest(password)
+    this.#hash = this.#hasher.hash(password)
   }
 
-  /** @param source - see `clientKey` */
-  attempt (password: string, source: string): LoginResult {
+  /**
+   * Compares in constant time, and costs as much whether the password is right or not.
+   *
+   * @param source - see `clientKey`
+   */
+  async attempt (password: string, source: string): Promise<LoginResult> {
+    const hash = await this.#hash
+    if (!this.#wrong.allows(source, this.#clock.now())) return { is: 'throttled' } // without a comparison, as the answer would confirm a guess
+    const given = await this.#hasher.hash(password)
+    if (given === undefined || hash === undefined) return { is: 'busy' }
     const now = this.#clock.now()
-    if (!this.#wrong.allows(source, now)) return { is: 'throttled' } // without a comparison, as the answer would confirm a guess
-    if (!timingSafeEqual(this.#digest(password), this.#password)) {
+    if (!this.#wrong.allows(source, now)) return { is: 'throttled' } // by others that were compared meanwhile
+    if (!timingSafeEqual(given, hash)) {
       this.#wrong.take(source, now)
       return { is: 'wrong' }
     }
@@ -57,8 +65,6 @@ export class Login {
     for (const [key, end] of this.#sessions) if (end <= now) this.#sessions.delete(key)
     return header.split(/;\s*/).some((pair) => pair.startsWith(`${this.#name}=`) && this.#sessions.has(digestOf(pair.slice(this.#name.length + 1))))
   }
-
-  #digest (password: string): Buffer { return createHmac('sha256', this.#key).update(password).digest() }
 }
 
 const digestOf = (secret: string): string => createHash('sha256').update(secret).digest('base64url')

@@ -109,10 +109,11 @@ export class Site {
     const form = await readForm(request)
     if (form === undefined) return answer(response, 413, 'too long\n')
     const { remoteAddress: remote = '' } = request.socket
-    const result = (this.#login as Login).attempt(form.get('password') ?? '', clientKey(remote))
+    const result = await (this.#login as Login).attempt(form.get('password') ?? '', clientKey(remote))
     if (result.is === 'ok') return answer(response, 303, '', { location: '/', 'set-cookie': result.cookie })
-    this.#listener.tellRefusal({ remote, reason: result.is === 'wrong' ? 'wrong password' : 'too many wrong passwords' })
     const html = (problem: string): [string, OutgoingHttpHeaders] => [loginPage(this.#init.name, this.#parts.assets, problem), { 'content-type': HTML }]
+    if (result.is === 'busy') return answer(response, 503, ...html('Too many log in at this moment. Try it again.'))
+    this.#listener.tellRefusal({ remote, reason: result.is === 'wrong' ? 'wrong password' : 'too many wrong passwords' })
     if (result.is === 'wrong') answer(response, 403, ...html('This is not the password.'))
     else answer(response, 429, ...html('Too many wrong passwords. Wait a minute.'))
   }
