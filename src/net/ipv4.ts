@@ -41,6 +41,7 @@ const prefixLength = /^(?:0|[1-9]\d?)$/
  * @returns undefined when the text is anything else.
  */
 export function parseAddress (text: string): number | undefined {
+  if (typeof text !== 'string') return undefined // of a gateway that names no address, or of a caller without types
   let address = 0
   let octet: number | undefined
   let dots = 0

@@ -16,6 +16,7 @@ t.test('addresses: strict text, unsigned numbers', async (t) => {
   for (const text of ['', '1', '1.2.3', '1.2.3.4.5', '1.2.3.256', '1.2.3.999', '01.2.3.4', '1.2.3.04', '1.2.3.', '.1.2.3', '1.2.3.4 ', ' 1.2.3.4', '1.2.3.4\n', '-1.2.3.4', '+1.2.3.4', '0x1.2.3.4', '1e0.2.3.4', '1.2.3.4/24', '::1', '١.2.3.4']) {
     t.equal(ipv4.parseAddress(text), undefined, JSON.stringify(text))
   }
+  for (const value of [undefined, null, 7, ['1.2.3.4']] as unknown as string[]) t.equal(ipv4.parseAddress(value), undefined, String(value))
   fc.assert(fc.property(address, (n) => ipv4.parseAddress(ipv4.formatAddress(n)) === n))
 })
 
