@@ -14,6 +14,7 @@ const PROGRAMS = [
   'five/attacker.js', 'five/relay.js',
   'floods/attacker.ts',
   'gotunnel/pipe-hop.js', 'gotunnel/service.js', 'gotunnel/tunpipe-peer.js', 'gotunnel/tunpipe-relay.js',
+  'natpass-desktop/painter.js', 'natpass-desktop/peer.js',
   'natpass-relay/plain-relay.js', 'natpass-relay/tunpipe-relay.js',
   'relay/plain-ws-relay.js', 'relay/tunpipe-relay.js',
   'reliable/stream.js',
