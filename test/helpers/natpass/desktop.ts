@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import type { Test } from 'tap'
 import { WebSocket, type ClientOptions } from 'ws'
 import { ManualClock } from '../clock.ts'
-import { ask, type Answer } from './page.ts'
+import { ask, BrowserSocket, refused, type Answer } from './page.ts'
 import { serveDesktopPage, type DesktopPage, type DesktopPageInit } from '../../../src/nodes/natpass/peer/page/desktop-server.ts'
 import type { DesktopChoice, DesktopLink } from '../../../src/nodes/natpass/peer/page/page-desktop.ts'
 import { MessageType } from '../../../src/nodes/natpass/protocol/message-types.ts'
@@ -123,37 +123,15 @@ export async function testDesktopPage (t: Test, { halfClose = true, ...init }: P
       const browser = await attach(body)
       return { desktop: opened[opened.length - 1], browser }
     },
-    async refused (path, options) {
-      const socket = new WebSocket(url + path, options)
-      const [, { statusCode }] = await once(socket, 'unexpected-response')
-      socket.on('error', () => {})
-      socket.terminate()
-      return statusCode
-    }
+    refused: (path, options) => refused(url + path, options)
   }
 }
 
-/** What a page would see. */
-export class DesktopBrowser {
-  readonly raw: WebSocket
+/** What the page of a desktop would see. */
+export class DesktopBrowser extends BrowserSocket {
   readonly frames: Buffer[] = []
-  readonly told: Array<Record<string, unknown>> = []
-  readonly closed: Promise<number>
-  #wake: () => void = () => {}
 
-  constructor (raw: WebSocket) {
-    this.raw = raw
-    this.closed = once(raw, 'close').then(([code]) => code)
-    raw.on('message', (bytes: Buffer, isBinary) => {
-      if (isBinary) this.frames.push(bytes)
-      else this.told.push(JSON.parse(bytes.toString()))
-      this.#wake()
-    })
-  }
+  protected take (bytes: Buffer): void { this.frames.push(bytes) }
 
   do (action: string, payload?: object): void { this.raw.send(JSON.stringify({ action, payload })) }
-
-  async until (condition: () => boolean): Promise<void> {
-    while (!condition()) await new Promise<void>((resolve) => { this.#wake = resolve })
-  }
 }

@@ -89,14 +89,17 @@ export async function testPage (t: Test, init: Partial<ShellPageInit> = {}): Pro
       await once(socket.raw, 'open')
       return socket
     },
-    async refused (path, options) {
-      const socket = new WebSocket(url + path, options)
-      const [, { statusCode }] = await once(socket, 'unexpected-response')
-      socket.on('error', () => {})
-      socket.terminate()
-      return statusCode
-    }
+    refused: (path, options) => refused(url + path, options)
   }
+}
+
+/** The status by which a WebSocket is refused. */
+export async function refused (url: string, options?: ClientOptions): Promise<number> {
+  const socket = new WebSocket(url, options)
+  const [, { statusCode }] = await once(socket, 'unexpected-response')
+  socket.on('error', () => {})
+  socket.terminate()
+  return statusCode
 }
 
 export async function ask (url: string, method: string, path: string, headers: Record<string, string>, body: string): Promise<Answer> {
@@ -114,10 +117,9 @@ export async function ask (url: string, method: string, path: string, headers: R
 }
 
 /** What a page would see. */
-export class PageSocket {
+export abstract class BrowserSocket {
   readonly raw: WebSocket
-  /** Output so far, and messages. */
-  output = ''
+  /** Messages of text, as JSON. */
   readonly told: Array<Record<string, unknown>> = []
   readonly closed: Promise<number>
   #wake: () => void = () => {}
@@ -125,14 +127,24 @@ export class PageSocket {
   constructor (raw: WebSocket) {
     this.raw = raw
     this.closed = once(raw, 'close').then(([code]) => code)
-    raw.on('message', (bytes, isBinary) => {
-      if (isBinary) this.output += bytes.toString()
+    raw.on('message', (bytes: Buffer, isBinary) => {
+      if (isBinary) this.take(bytes)
       else this.told.push(JSON.parse(bytes.toString()))
       this.#wake()
     })
   }
 
+  /** A binary message. */
+  protected abstract take (bytes: Buffer): void
+
   async until (condition: () => boolean): Promise<void> {
     while (!condition()) await new Promise<void>((resolve) => { this.#wake = resolve })
   }
+}
+
+export class PageSocket extends BrowserSocket {
+  /** Output so far. */
+  output = ''
+
+  protected take (bytes: Buffer): void { this.output += bytes.toString() }
 }
