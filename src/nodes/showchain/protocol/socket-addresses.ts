@@ -2,6 +2,7 @@
 import { isIP, isIPv4 } from 'node:net'
 import { normalizeAddress, withoutZone } from '../../../net/client-address.ts'
 import { consume } from '../../../streams/consume.ts'
+import { wrapLink } from '../../../streams/wrap-link.ts'
 import { systemLookup, type Lookup } from '../../../transports/happy-eyeballs.ts'
 import type { Batch, Datagram, DatagramSocket } from '../../../types.ts'
 
@@ -28,16 +29,7 @@ export const addressFinder = (local: string, lookup: Lookup = systemLookup) => a
 /** The same socket; when it is one of both families, datagrams from IPv4 have addresses of IPv4, to which it sends as well. */
 export function withPlainAddresses (socket: DatagramSocket): DatagramSocket {
   if (socket.local.host !== ANY) return socket
-  return {
-    source: plainSource(socket.source),
-    port: socket.port,
-    flow: (take, signal) => consume<Datagram>(socket, (batch) => take(plain(batch)), signal),
-    local: socket.local,
-    get dropped () { return socket.dropped },
-    receiveLimit: socket.receiveLimit,
-    close: () => { socket.close() },
-    abort: (err) => { socket.abort(err) }
-  }
+  return wrapLink(socket, { source: plainSource(socket.source), flow: (take, signal) => consume<Datagram>(socket, (batch) => take(plain(batch)), signal) })
 }
 
 async function * plainSource (source: DatagramSocket['source']): AsyncGenerator<Batch<Datagram>> {

@@ -1,5 +1,6 @@
 /** A socket whose data messages are taken out of each read, before the pipeline of all others. */
 import { consume } from '../../../streams/consume.ts'
+import { wrapLink } from '../../../streams/wrap-link.ts'
 import type { Batch, Datagram, DatagramSocket, Take } from '../../../types.ts'
 import { isOfData } from '../protocol/data-fields.ts'
 
@@ -23,17 +24,10 @@ export function withoutData (socket: DatagramSocket, take: (datagram: Datagram) 
     if (hasData) end()
     return rest ?? batch
   }
-  return {
-    source: socket.source,
-    port: socket.port,
+  return wrapLink(socket, {
     flow: (each: Take<Datagram>, signal) => consume<Datagram>(socket, (batch) => {
       const rest = read(batch)
       return rest.length > 0 ? each(rest) : undefined
-    }, signal),
-    local: socket.local,
-    get dropped () { return socket.dropped },
-    receiveLimit: socket.receiveLimit,
-    close: () => { socket.close() },
-    abort: (err) => { socket.abort(err) }
-  }
+    }, signal)
+  })
 }
