@@ -5,7 +5,8 @@ import type { AddressInfo } from 'node:net'
 import type { Test } from 'tap'
 import { WebSocketServer, type WebSocket } from 'ws'
 import { runWorker } from '../../../src/nodes/natpass/peer/desktop/worker/worker.ts'
-import { decodeWorkerMessage, encodeWorkerMessage, Status, TEXT, WorkerMessageType, type WorkerMessage, type WorkerMessageInit } from '../../../src/nodes/natpass/peer/desktop/worker/worker-messages.ts'
+import { Status, TEXT } from '../../../src/nodes/natpass/protocol/desktop.ts'
+import { decodeWorkerMessage, encodeWorkerMessage, WorkerMessageType, type WorkerMessage, type WorkerMessageInit } from '../../../src/nodes/natpass/peer/desktop/worker/worker-messages.ts'
 
 export interface WorkerImage {
   readonly ok: boolean

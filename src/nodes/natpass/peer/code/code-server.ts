@@ -4,6 +4,7 @@ import { constants } from 'node:fs'
 import { access, mkdir, mkdtemp, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
+import { withoutSecrets } from '../own-environment.ts'
 import { CodedError } from '../../../../errors.ts'
 import { oneLine, printable } from '../../../../text/printable.ts'
 import type { Clock } from '../../../../types.ts'
@@ -19,9 +20,6 @@ const MAX_LINE = 4096
 const MAX_NAME = 128
 
 const PROGRAM = 'code-server'
-
-/** Variables with secrets of this process. */
-const OWN_PREFIX = 'TUNPIPE_'
 
 export class CodeServerError extends CodedError<'ERR_CODE_SERVER'> {
   override readonly name = 'CodeServerError'
@@ -76,8 +74,7 @@ export async function startCodeServer ({ folder, name, clock, signal, env = proc
   const socketPath = join(sockets, 'code.sock')
   signal.throwIfAborted()
   const args = ['--auth', 'none', '--socket', socketPath, '--user-data-dir', join(own, 'data'), '--extensions-dir', join(own, 'extensions'), '--config', join(own, 'conf')]
-  const variables = Object.fromEntries(Object.entries(env).filter(([key]) => !key.startsWith(OWN_PREFIX)))
-  const child = spawn(program, args, { cwd: own, env: variables, detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(program, args, { cwd: own, env: withoutSecrets(env), detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
   const server = new CodeServer(child, socketPath, clock)
   void server.ended.then(() => rm(sockets, { recursive: true, force: true }))
   await server.listening(signal)

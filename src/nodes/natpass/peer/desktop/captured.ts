@@ -2,11 +2,8 @@
 import type { Picture } from './blocks.ts'
 import { DesktopError } from './desktop-error.ts'
 import type { WorkerMessage } from './worker/worker-messages.ts'
+import { isScreen } from '../../protocol/desktop.ts'
 import { printable } from '../../../../text/printable.ts'
-
-/** Pixels of a side, and of a picture; a viewer takes no larger ones either. */
-const MAX_SIDE = 16384
-export const MAX_PIXELS = 64 * 1024 * 1024
 
 const BITS = 32
 const PIXEL_BYTES = BITS / 8
@@ -26,7 +23,7 @@ export type Captured = NonNullable<WorkerMessage['data']>
 export function readCaptured ({ ok, msg, bits, width, height, data }: Captured, last: Pick<Picture, 'width' | 'height'> | undefined): Picture | undefined {
   if (ok !== true) throw new DesktopError('ERR_DESKTOP_SCREEN', printable(msg || 'the screen cannot be captured', MAX_TEXT))
   const [columns, rows, size] = [width ?? 0, height ?? 0, data?.length ?? 0]
-  if (columns < 1 || rows < 1 || columns > MAX_SIDE || rows > MAX_SIDE || columns * rows > MAX_PIXELS) throw nonsense(`a picture of ${columns} x ${rows} pixels`)
+  if (!isScreen(columns, rows)) throw nonsense(`a picture of ${columns} x ${rows} pixels`)
   if (bits !== BITS) throw nonsense(`pixels of ${bits ?? 0} bits`)
   if (size === 0 && columns === last?.width && rows === last?.height) return undefined
   if (size !== columns * rows * PIXEL_BYTES) throw nonsense(`a picture of ${columns} x ${rows} pixels with ${size} bytes`)

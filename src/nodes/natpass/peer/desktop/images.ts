@@ -1,12 +1,10 @@
 /** Blocks of a picture as messages to the viewer (natpass protocol, sections 1.5 and 4.3). */
 import type { Block, Blocks } from './blocks.ts'
 import type { EncodeJpeg } from './jpeg.ts'
+import { Encoding } from '../../protocol/desktop.ts'
 import { MessageType } from '../../protocol/message-types.ts'
 import { bodyOf } from '../../protocol/messages.ts'
 import type { Batch } from '../../../../types.ts'
-
-/** Of `vnc_image.encoding`. */
-const Encoding = { raw: 0, jpeg: 1 } as const
 
 /** The quality of a request that names none, and that which means pixels as they are. */
 const DEFAULT_QUALITY = 50

@@ -1,5 +1,6 @@
 /** What a viewer does at a screen, checked, as messages to the process that captures it (natpass protocol, sections 1.5 and 4.3). */
-import { Status, TEXT, WorkerMessageType, type WorkerMessageInit } from './worker/worker-messages.ts'
+import { WorkerMessageType, type WorkerMessageInit } from './worker/worker-messages.ts'
+import { Status, TEXT } from '../../protocol/desktop.ts'
 import { MessageType } from '../../protocol/message-types.ts'
 import type { MessageInit } from '../../protocol/messages.ts'
 

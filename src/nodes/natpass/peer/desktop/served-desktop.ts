@@ -5,7 +5,8 @@ import { inputOf } from './input.ts'
 import type { EncodeJpeg } from './jpeg.ts'
 import type { WorkerProcess } from './worker-process.ts'
 import { cutText } from './worker/text-limit.ts'
-import { TEXT, WorkerMessageType } from './worker/worker-messages.ts'
+import { WorkerMessageType } from './worker/worker-messages.ts'
+import { MAX_CLIPBOARD, TEXT } from '../../protocol/desktop.ts'
 import { MessageType } from '../../protocol/message-types.ts'
 import { bodyOf, messageOfBody, type MessageInit } from '../../protocol/messages.ts'
 import { LinkClosedError } from '../../../../errors.ts'
@@ -20,9 +21,6 @@ const MAX_RATE = 50
 
 /** Blocks that are encoded at one time. */
 const BLOCKS_AT_ONCE = 8
-
-/** Bytes of the text of a clipboard: with addresses it fits into a frame. */
-const MAX_CLIPBOARD = 48 * 1024
 
 export type DesktopRequest = NonNullable<NonNullable<MessageInit['creq']>['cvnc']>
 

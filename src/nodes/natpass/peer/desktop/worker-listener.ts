@@ -4,8 +4,8 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { WebSocketServer, type WebSocket } from 'ws'
-import { MAX_PIXELS } from './captured.ts'
 import { DesktopError } from './desktop-error.ts'
+import { MAX_PIXELS } from '../../protocol/desktop.ts'
 
 const HOST = '127.0.0.1'
 const FIRST_PORT = 6155

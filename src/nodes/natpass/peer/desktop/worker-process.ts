@@ -8,7 +8,9 @@ import type { Picture } from './blocks.ts'
 import { readCaptured } from './captured.ts'
 import { DesktopError } from './desktop-error.ts'
 import { listenForWorker } from './worker-listener.ts'
-import { decodeWorkerMessage, encodeWorkerMessage, TEXT, WorkerMessageType, type WorkerMessage, type WorkerMessageInit } from './worker/worker-messages.ts'
+import { decodeWorkerMessage, encodeWorkerMessage, WorkerMessageType, type WorkerMessage, type WorkerMessageInit } from './worker/worker-messages.ts'
+import { withoutSecrets } from '../own-environment.ts'
+import { TEXT } from '../../protocol/desktop.ts'
 import { oneLine, printable } from '../../../../text/printable.ts'
 import type { Clock, Timer } from '../../../../types.ts'
 
@@ -28,7 +30,6 @@ const MAX_COMPLAINT = 200
 const MAX_NAME = 64
 
 const TOKEN_BYTES = 32
-const OWN_PREFIX = 'TUNPIPE_'
 
 /** The program `peer` of this package. */
 export const PEER_PROGRAM = fileURLToPath(new URL(`../../../../../bin/peer${extname(import.meta.url)}`, import.meta.url))
@@ -91,7 +92,7 @@ export class WorkerProcess {
     const listener = await listenForWorker(token)
     try {
       const args = [program, 'natpass', 'vnc.worker', `--name=${printable(rule, MAX_NAME)}`, `--port=${listener.port}`]
-      const worker = new WorkerProcess(spawn(process.execPath, [...loaderOf(program), ...args], { env: environment(token), stdio: ['ignore', 'ignore', 'pipe'] }), clock)
+      const worker = new WorkerProcess(spawn(process.execPath, [...loaderOf(program), ...args], { env: { ...withoutSecrets(process.env), TUNPIPE_WORKER_TOKEN: token }, stdio: ['ignore', 'ignore', 'pipe'] }), clock)
       await worker.#connect(listener.connected, signal)
       return worker
     } finally {
@@ -196,9 +197,3 @@ const CAPTURE_REQUEST = Buffer.alloc(0)
 
 /** Sources need what this process has loaded them by. */
 const loaderOf = (program: string): string[] => program.endsWith('.ts') ? process.execArgv : []
-
-/** Without secrets of this process. */
-function environment (token: string): NodeJS.ProcessEnv {
-  const own = Object.entries(process.env).filter(([name]) => !name.startsWith(OWN_PREFIX))
-  return { ...Object.fromEntries(own), [`${OWN_PREFIX}WORKER_TOKEN`]: token }
-}

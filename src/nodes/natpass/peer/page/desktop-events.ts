@@ -1,10 +1,10 @@
 /** What a user does to a desktop: JSON of the browser becomes messages to the other end (natpass protocol, section 4.2). */
 import { z } from 'zod'
+import { Status } from '../../protocol/desktop.ts'
 import { MessageType } from '../../protocol/message-types.ts'
 import { bodyOf, type MessageInit } from '../../protocol/messages.ts'
 
-/** Numbers of `vnc_status` and `vnc_mouse.button`; anything else is 0, unset. */
-const STATUSES: Readonly<Record<string, number>> = { down: 1, up: 2 }
+/** Numbers of `vnc_mouse.button`; anything else is 0, unset, as of `vnc_status`. */
 const BUTTONS: Readonly<Record<string, number>> = { left: 1, middle: 2, right: 3 }
 
 /** Characters of the name of a key. */
@@ -48,13 +48,13 @@ export class DesktopInput {
         this.#x = x
         this.#y = y
         const btn = numberOf(BUTTONS, button)
-        this.#holds(`button ${btn}`, status, () => mouse(this.#x, this.#y, STATUSES.up, btn))
-        return bodyOf(mouse(x, y, numberOf(STATUSES, status), btn))
+        this.#holds(`button ${btn}`, status, () => mouse(this.#x, this.#y, Status.up, btn))
+        return bodyOf(mouse(x, y, numberOf(Status, status), btn))
       }
       case 'keyboard': {
         const { payload: { status = '', key } } = event
-        this.#holds(`key ${key}`, status, () => keyboard(STATUSES.up, key))
-        return bodyOf(keyboard(numberOf(STATUSES, status), key))
+        this.#holds(`key ${key}`, status, () => keyboard(Status.up, key))
+        return bodyOf(keyboard(numberOf(Status, status), key))
       }
       case 'scroll': return bodyOf({ _type: MessageType.vncScroll, vscroll: event.payload })
       case 'cad': return bodyOf({ _type: MessageType.vncCad })

@@ -1,19 +1,13 @@
 /** Pictures of a desktop as browsers get them (natpass protocol, sections 4.2 and 8, case 30). */
 import { jpegSize } from './jpeg-size.ts'
+import { Encoding, isScreen } from '../../protocol/desktop.ts'
 import type { MessageInit } from '../../protocol/messages.ts'
 import { CodedError } from '../../../../errors.ts'
 
 /** The other end has sent a picture that cannot be. */
-export class DesktopError extends CodedError<'ERR_DESKTOP_PICTURE'> {
-  override readonly name = 'DesktopError'
+export class PictureError extends CodedError<'ERR_DESKTOP_PICTURE'> {
+  override readonly name = 'PictureError'
 }
-
-/** Pixels. A browser has four bytes for each of them. */
-const MAX_SIDE = 16_384
-const MAX_PIXELS = 1 << 26
-
-/** Numbers of `vnc_image.encoding` (natpass protocol, section 1.5). */
-export const Encoding = { raw: 0, jpeg: 1 } as const
 
 /** Bytes of seven numbers before the data. */
 const HEAD = 28
@@ -22,7 +16,7 @@ const HEAD = 28
  * The message for a browser: width and height of the screen; x, y, width and height of the rectangle; the encoding; each 4 bytes, big-endian.
  * Then the data, in memory of its own. All numbers are checked before any is used.
  *
- * @throws {DesktopError} `ERR_DESKTOP_PICTURE`
+ * @throws {PictureError} `ERR_DESKTOP_PICTURE`
  */
 export function pictureFrame (image: MessageInit['vimg']): Buffer {
   if (image?._info == null) throw bad('without information')
@@ -39,8 +33,6 @@ export function pictureFrame (image: MessageInit['vimg']): Buffer {
   return frame
 }
 
-const isScreen = (width: number, height: number): boolean => width >= 1 && height >= 1 && width <= MAX_SIDE && height <= MAX_SIDE && width * height <= MAX_PIXELS
-
 function verifyData (encoding: number, data: Uint8Array, width: number, height: number): void {
   if (encoding === Encoding.raw) {
     if (data.length !== width * height * 4) throw bad(`of ${data.length} bytes for ${width} × ${height} pixels`)
@@ -53,4 +45,4 @@ function verifyData (encoding: number, data: Uint8Array, width: number, height: 
   }
 }
 
-const bad = (what: string): DesktopError => new DesktopError('ERR_DESKTOP_PICTURE', `the other end has sent a picture ${what}`)
+const bad = (what: string): PictureError => new PictureError('ERR_DESKTOP_PICTURE', `the other end has sent a picture ${what}`)

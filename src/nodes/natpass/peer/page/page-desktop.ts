@@ -4,6 +4,7 @@ import { Browser } from './browser.ts'
 import { DesktopInput, readEvent, type DesktopEvent } from './desktop-events.ts'
 import { pictureFrame } from './desktop-picture.ts'
 import { CLOSED } from './page-shell.ts'
+import { TEXT } from '../../protocol/desktop.ts'
 import { MessageType } from '../../protocol/message-types.ts'
 import { bodyOf, messageOfBody, type MessageInit } from '../../protocol/messages.ts'
 import { LinkClosedError } from '../../../../errors.ts'
@@ -27,9 +28,6 @@ const MAX_QUESTIONS = 16
 
 /** The close code of a browser that has sent something else than JSON (RFC 6455, section 7.4.1). */
 const INVALID = 1007
-
-/** Numbers of `vnc_clipboard.type`. */
-const TEXT = 1
 
 /** What the user has chosen. */
 export interface DesktopChoice {

@@ -1,5 +1,6 @@
 /** The environment of a shell (natpass protocol, section 4.3). */
 import { ShellError } from './shell-error.ts'
+import { isSecret } from '../own-environment.ts'
 
 /** Variables of a request, and bytes of all of them: with the rest they fit into a frame (natpass protocol, section 1.1). */
 const MAX_ENTRIES = 256
@@ -10,9 +11,6 @@ const TERM = 'xterm-256color'
 
 /** What describes the terminal that this process was started in, or a channel that only this process has. */
 const OF_THIS_PROCESS = ['TERM', 'TERMCAP', 'COLUMNS', 'LINES', 'TMUX', 'TMUX_PANE', 'STY', 'WINDOW', 'WINDOWID', 'NODE_CHANNEL_FD']
-
-/** Variables with secrets of this process. */
-const OWN_PREFIX = 'TUNPIPE_'
 
 /**
  * Variables of this process and those of a request, of which the later one counts.
@@ -26,7 +24,7 @@ export function shellEnvironment (own: Readonly<Record<string, string | undefine
   if (entries.length > MAX_ENTRIES) throw new ShellError('ERR_SHELL_ENVIRONMENT', `${entries.length} variables, at most ${MAX_ENTRIES} are taken`)
   if (entries.reduce((sum, entry) => sum + Buffer.byteLength(entry), 0) > MAX_BYTES) throw new ShellError('ERR_SHELL_ENVIRONMENT', `variables of more than ${MAX_BYTES} bytes`)
   const variables = new Map(Object.entries(own))
-  for (const name of variables.keys()) if (name.startsWith(OWN_PREFIX) || OF_THIS_PROCESS.includes(name)) variables.delete(name)
+  for (const name of variables.keys()) if (isSecret(name) || OF_THIS_PROCESS.includes(name)) variables.delete(name)
   variables.set('TERM', TERM)
   for (const entry of entries) {
     const at = entry.indexOf('=')

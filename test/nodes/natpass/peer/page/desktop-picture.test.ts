@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { jpegOf } from '../../../../helpers/natpass/pictures.ts'
 import { vector } from '../../../../helpers/natpass/vectors.ts'
-import { DesktopError, pictureFrame } from '../../../../../src/nodes/natpass/peer/page/desktop-picture.ts'
+import { PictureError, pictureFrame } from '../../../../../src/nodes/natpass/peer/page/desktop-picture.ts'
 import { jpegSize } from '../../../../../src/nodes/natpass/peer/page/jpeg-size.ts'
 import { decodeMessage } from '../../../../../src/nodes/natpass/protocol/messages.ts'
 
@@ -61,7 +61,7 @@ t.test('bad pictures', async (t) => {
     } catch (caught) {
       err = caught
     }
-    t.ok(err instanceof DesktopError, name)
+    t.ok(err instanceof PictureError, name)
     t.match(err, { code: 'ERR_DESKTOP_PICTURE', message }, name)
   }
 })

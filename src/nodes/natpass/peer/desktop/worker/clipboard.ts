@@ -2,10 +2,8 @@
 import type { Display } from './display.ts'
 import { cutText } from './text-limit.ts'
 import type { Property, XEvent } from './x11-package.ts'
+import { MAX_CLIPBOARD } from '../../../protocol/desktop.ts'
 import type { Clock } from '../../../../../types.ts'
-
-/** Bytes of a text, so that it fits into one message of a link. */
-export const MAX_TEXT = 48 * 1024
 
 /** Milliseconds that the program which owns the clipboard has to give its text. */
 const TIMEOUT = 1000
@@ -53,7 +51,7 @@ export class Clipboard {
   async write (text: string): Promise<void> {
     try {
       const time = await this.#now()
-      this.#own = { text: cutText(Buffer.from(text), MAX_TEXT), time }
+      this.#own = { text: cutText(Buffer.from(text), MAX_CLIPBOARD), time }
       this.#display.client.SetSelectionOwner(this.#window, this.#atoms.CLIPBOARD, time)
     } catch {} // the connection has ended, or the server does nothing any more
   }
@@ -75,7 +73,7 @@ export class Clipboard {
       client.ConvertSelection(this.#window, CLIPBOARD, target, property, time)
       if ((await answered).property === 0) continue
       const text = await this.#received(until)
-      return target === STRING ? text.toString('latin1').slice(0, MAX_TEXT / 2) : cutText(text, MAX_TEXT)
+      return target === STRING ? text.toString('latin1').slice(0, MAX_CLIPBOARD / 2) : cutText(text, MAX_CLIPBOARD)
     }
     return ''
   }
@@ -92,7 +90,7 @@ export class Clipboard {
       return first.data
     }
     let text = Buffer.alloc(0)
-    while (text.length <= MAX_TEXT) {
+    while (text.length <= MAX_CLIPBOARD) {
       await next
       const { data } = await this.#property()
       if (data.length === 0) break
@@ -106,7 +104,7 @@ export class Clipboard {
 
   async #property (): Promise<Property> {
     const { client } = this.#display
-    return await this.#display.ask<Property>((done) => { client.GetProperty(0, this.#window, this.#atoms.TUNPIPE_TEXT, 0, 0, MAX_TEXT / 4 + 1, done) })
+    return await this.#display.ask<Property>((done) => { client.GetProperty(0, this.#window, this.#atoms.TUNPIPE_TEXT, 0, 0, MAX_CLIPBOARD / 4 + 1, done) })
   }
 
   /** The time of the server, which requests about selections have to name. */

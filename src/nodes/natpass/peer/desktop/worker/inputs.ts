@@ -4,8 +4,9 @@ import { DisplayError } from './display-error.ts'
 import type { Display } from './display.ts'
 import { Keyboard } from './keyboard.ts'
 import { Pointer } from './pointer.ts'
-import { Status, WorkerMessageType, type WorkerMessage } from './worker-messages.ts'
+import { WorkerMessageType, type WorkerMessage } from './worker-messages.ts'
 import type { Xtest } from './x11-package.ts'
+import { Status } from '../../../protocol/desktop.ts'
 import type { Clock } from '../../../../../types.ts'
 
 const LEFT = 1

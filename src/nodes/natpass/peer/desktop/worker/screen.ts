@@ -6,10 +6,9 @@ import type { Display } from './display.ts'
 import { openGrabber, type Grabber } from './grabber.ts'
 import { Picture } from './picture.ts'
 import { clip, copyAsRgba, type Rectangle } from './pixels.ts'
+import { isScreen } from '../../../protocol/desktop.ts'
 
 const STRUCTURE_NOTIFY = 0x20000
-const MAX_SIDE = 16384
-const MAX_PIXELS = 64 * 1024 * 1024
 
 /** How often a picture is begun anew when the size of the screen changes meanwhile. */
 const ATTEMPTS = 3
@@ -87,7 +86,7 @@ export class Screen {
 
   #newPicture (): Picture {
     const [width, height] = [this.#width, this.#height]
-    if (width > MAX_SIDE || height > MAX_SIDE || width * height > MAX_PIXELS) throw new DisplayError('ERR_DISPLAY_UNSUPPORTED', `the screen has ${width} x ${height} pixels, too many to be shown`)
+    if (!isScreen(width, height)) throw new DisplayError('ERR_DISPLAY_UNSUPPORTED', `the screen has ${width} x ${height} pixels, too many to be shown`)
     this.#cursor?.forget()
     return new Picture(width, height)
   }

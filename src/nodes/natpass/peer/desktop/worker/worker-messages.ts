@@ -7,12 +7,6 @@ export type WorkerMessageInit = natpass.vnc_msg.$Properties
 /** The numbers of `vnc_msg.type`. */
 export const WorkerMessageType = { captureReq: 0, captureData: 1, mouse: 2, keyboard: 3, setCursor: 4, scroll: 5, clipboard: 6 } as const
 
-/** Of `vnc_status`. */
-export const Status = { down: 1, up: 2 } as const
-
-/** Of `vnc_clipboard.data_type`. */
-export const TEXT = 1
-
 const BITS = 32
 
 export const encodeWorkerMessage = (message: WorkerMessageInit): Uint8Array => natpass.vnc_msg.encode(message).finish()

@@ -1,7 +1,8 @@
 /** The clipboard, with a program of a real X server at the other side of it. */
 import type { Writable } from 'node:stream'
 import t, { type Test } from 'tap'
-import { TEXT, WorkerMessageType } from '../../../../../../src/nodes/natpass/peer/desktop/worker/worker-messages.ts'
+import { TEXT } from '../../../../../../src/nodes/natpass/protocol/desktop.ts'
+import { WorkerMessageType } from '../../../../../../src/nodes/natpass/peer/desktop/worker/worker-messages.ts'
 import { startWorker, type WorkerServer } from '../../../../../helpers/natpass/worker-client.ts'
 import { startCommand, type Program } from '../../../../../helpers/programs/program.ts'
 import { skipWithoutX11, startX, type XServer } from '../../../../../helpers/x11.ts'
