@@ -7,6 +7,7 @@ export class SocketLink implements Link<Datagram> {
   readonly port: PacketPort<Datagram>
   readonly flow: Required<Link<Datagram>>['flow']
   readonly #socket: DatagramSocket
+  readonly #lower: PacketPort<Datagram>
   #held: Batch<Datagram> = []
   #holders = 0
   /** Something is sent, at the end of this turn of the event loop. */
@@ -14,20 +15,22 @@ export class SocketLink implements Link<Datagram> {
 
   constructor (socket: DatagramSocket) {
     this.#socket = socket
+    const { port } = socket // kept: it may be that of a socket with other members replaced, in which a look-up takes time
+    this.#lower = port
     this.sink = async (source) => {
       for await (const batch of source) {
-        await socket.port.drained?.()
-        socket.port.send(batch)
+        await port.drained?.()
+        port.send(batch)
       }
       socket.close()
     }
     this.flow = (take, signal) => consume<Datagram>(socket, (batch) => this.#holding(take, batch), signal)
     this.port = {
       send: (batch) => this.#send(batch),
-      get queued () { return socket.port.queued },
-      get bufferedAmount () { return socket.port.bufferedAmount },
-      limit: socket.port.limit,
-      drained: () => socket.port.drained?.() ?? Promise.resolve()
+      get queued () { return port.queued },
+      get bufferedAmount () { return port.bufferedAmount },
+      limit: port.limit,
+      drained: () => port.drained?.() ?? Promise.resolve()
     }
   }
 
@@ -58,7 +61,7 @@ export class SocketLink implements Link<Datagram> {
   }
 
   #send (batch: Batch<Datagram>): number {
-    const { port } = this.#socket
+    const port = this.#lower
     if (this.#holders === 0) return port.send(batch)
     if (port.queued >= port.limit) return 0
     for (const datagram of batch) this.#held.push(datagram)
@@ -69,6 +72,6 @@ export class SocketLink implements Link<Datagram> {
     if (--this.#holders > 0 || this.#held.length === 0) return
     const batch = this.#held
     this.#held = []
-    this.#socket.port.send(batch)
+    this.#lower.send(batch)
   }
 }
