@@ -107,11 +107,10 @@ export class NatpassPeer extends EventEmitter<NatpassPeerEvents> {
   }
 
   /**
-   * Listens for the users of its rules, then connects, and reconnects until `close`. Settles when it listens.
+   * Listens for the users of its rules, then connects, and reconnects until `close`. Settles when it listens. A port in use is a warning,
+   * and the rest runs.
    *
    * @param init - `listen`: default true; without it rules have no users but callers of `openShell`
-   * A port in use is a warning, and the rest runs.
-   *
    * @throws {PageError} when a page takes an optional package that is not installed; `close` ends those that listen
    */
   async start ({ listen = true }: { listen?: boolean } = {}): Promise<void> {

@@ -3,6 +3,7 @@ import { CodeServerError, startCodeServer, type CodeServer } from './code-server
 import { serveCode } from './served-code.ts'
 import type { LinkRequest, LinkResponse } from '../../protocol/link-codec.ts'
 import { LinkClosedError } from '../../../../errors.ts'
+import { orAborted } from '../../../../streams/or-aborted.ts'
 import type { MuxLink, Opening } from '../../../../transforms/link-mux/index.ts'
 import type { Clock } from '../../../../types.ts'
 
@@ -47,7 +48,7 @@ export class CodeServers {
     if (entry.users >= MAX_LINKS) throw new CodeServerError('too many links of this rule are open here')
     entry.users++
     try {
-      const server = await abortable(entry.server, opening.signal)
+      const server = await orAborted(entry.server, opening.signal)
       const link = opening.accept({}, { messages: true })
       onOpen()
       entry.links.add(link)
@@ -88,15 +89,4 @@ export class CodeServers {
     const ending: Promise<void> = entry.server.then((server) => server.end(), () => {}).finally(() => { this.#ending.delete(ending) })
     this.#ending.add(ending)
   }
-}
-
-/** @throws the reason of the signal when that is first */
-async function abortable<T> (promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  let leave = (): void => {}
-  const aborted = new Promise<never>((_resolve, reject) => {
-    leave = () => { reject(signal.reason) }
-    if (signal.aborted) leave()
-    else signal.addEventListener('abort', leave, { once: true })
-  })
-  return await Promise.race([promise, aborted]).finally(() => { signal.removeEventListener('abort', leave) })
 }

@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Mask, type CodeChannel, type CodeStream } from './code-channel.ts'
 import { piecesOf } from './code-socket.ts'
 import { headerMap, headersOf, type Headers } from './headers.ts'
+import { readBody } from '../read-body.ts'
 import { MessageType } from '../../protocol/message-types.ts'
 import type { MessageInit } from '../../protocol/messages.ts'
 import { reasonOf } from '../../../../text/printable.ts'
@@ -32,7 +33,7 @@ export async function forwardRequest (init: RemoteRequestInit): Promise<void> {
   const { method = '' } = request
   const hasBody = headers['content-length'] !== undefined || request.headers['transfer-encoding'] !== undefined
   const more = hasBody && channel.isOurs
-  const body = hasBody && !more ? await wholeBody(request) : NOTHING
+  const body = hasBody && !more ? await readBody(request, MAX_WHOLE) : NOTHING
   if (body === undefined) return refuse(413, `the other end takes bodies of at most ${MAX_WHOLE} bytes`)
   request.socket.setTimeout(0) // the answer may take long
   const forwarded = new ForwardedRequest(init)
@@ -117,18 +118,6 @@ class ForwardedRequest {
     if (this.#init.channel.isOurs) this.stream.send({ _type: MessageType.codeRequestBody, csreq_body: { request_id: this.stream.id } })
     this.stream.close()
   }
-}
-
-/** Undefined when it is too long. */
-async function wholeBody (request: IncomingMessage): Promise<Buffer | undefined> {
-  const all: Buffer[] = []
-  let size = 0
-  for await (const bytes of request.iterator({ destroyOnReturn: false })) { // so that it can be answered
-    all.push(bytes)
-    size += bytes.length
-    if (size > MAX_WHOLE) return undefined
-  }
-  return Buffer.concat(all)
 }
 
 const NOTHING = new Uint8Array(0)

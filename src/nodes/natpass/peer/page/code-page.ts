@@ -2,12 +2,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { WebSocketServer } from 'ws'
-import { answer, FRAMED, HTML, refuseUpgrade, whenGone } from './answers.ts'
+import { answer, FRAMED, HTML, JSON_TYPE, refuseUpgrade, whenGone } from './answers.ts'
 import { answerHeaders, linkOfCookies, LINK_COOKIE, requestHeaders } from './code-headers.ts'
 import { CodeLinks, type CodeLink, type CodeLinksInit } from './code-links.ts'
 import { codePage, lostCodePage } from './html.ts'
 import { loadCodeAssets } from './page-assets.ts'
-import { queryOf, Site, type SiteInit } from './site.ts'
+import { queryOf, Site, type Handler, type SiteInit } from './site.ts'
 import { MAX_MESSAGE } from '../code/code-socket.ts'
 import { passedHeaders, type Headers } from '../code/headers.ts'
 import { forwardRequest } from '../code/remote-request.ts'
@@ -51,12 +51,13 @@ class CodeServerPage implements CodePage {
     this.#links = new CodeLinks({ clock: this.#clock, openCode: (signal) => init.openCode(signal) })
     this.#segment = /^\.\.?$/.test(init.name) ? `_${init.name}` : init.name // browsers drop dots alone
     this.#prefix = `/forward/${encodeURIComponent(this.#segment)}`
+    const tellName: Handler = (_request, response) => { answer(response, 200, init.name) }
     this.site = new Site(init, {
       assets,
       index: codePage(init.name, `${this.#prefix}/`, assets),
       maxMessage: 0,
       routes: {
-        '/new': { GET: (_request, response) => { answer(response, 200, init.name) }, POST: (_request, response) => { answer(response, 200, init.name) } },
+        '/new': { GET: tellName, POST: tellName },
         '/info': { GET: (request, response) => { this.#tell(request, response) } }
       },
       taker: () => undefined,
@@ -80,7 +81,7 @@ class CodeServerPage implements CodePage {
     const link = this.#links.get(queryOf(request).get('id') ?? '')
     if (link === undefined) return answer(response, 404, 'no such link\n')
     const { sentBytes, sent, receivedBytes, received } = link.channel.counted
-    answer(response, 200, JSON.stringify({ name: this.#init.name, send_bytes: sentBytes, send_packet: sent, recv_bytes: receivedBytes, recv_packet: received }), { 'content-type': 'application/json' })
+    answer(response, 200, JSON.stringify({ name: this.#init.name, send_bytes: sentBytes, send_packet: sent, recv_bytes: receivedBytes, recv_packet: received }), { 'content-type': JSON_TYPE })
   }
 
   async #serve (request: IncomingMessage, response: ServerResponse): Promise<void> {

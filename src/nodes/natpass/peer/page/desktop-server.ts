@@ -7,7 +7,9 @@ import { loadDesktopAssets, type PageAssets } from './page-assets.ts'
 import { PageDesktop, type DesktopChoice, type DesktopLink } from './page-desktop.ts'
 import { CLOSED } from './page-shell.ts'
 import { queryOf, Site, type SiteInit } from './site.ts'
+import { MAX_CLIPBOARD } from '../../protocol/desktop.ts'
 import { LinkClosedError } from '../../../../errors.ts'
+import { orAborted } from '../../../../streams/or-aborted.ts'
 import { systemClock } from '../../../../streams/clock.ts'
 import { reasonOf } from '../../../../text/printable.ts'
 import type { Clock } from '../../../../types.ts'
@@ -15,8 +17,7 @@ import type { Clock } from '../../../../types.ts'
 /** Bytes of an event of a browser. */
 const MAX_MESSAGE = 4096
 
-/** Bytes of text for the clipboard, which goes in one message, and of the form that it comes in. */
-const MAX_CLIPBOARD = 48 * 1024
+/** Bytes of the form that text for the clipboard comes in. */
 const MAX_CLIPBOARD_FORM = 3 * MAX_CLIPBOARD + 64
 
 /** Milliseconds. */
@@ -105,7 +106,12 @@ class DesktopServer implements DesktopPage {
     left.addEventListener('abort', leave, { once: true })
     try {
       const asked = this.#init.openDesktop(choice, opening.signal)
-      const { link, onGone } = await Promise.race([asked, rejection(opening.signal, asked)])
+      asked.then(({ link, onGone }) => { // also when nobody waits for it any more
+        if (!opening.signal.aborted) return
+        link.abort(opening.signal.reason)
+        onGone()
+      }, () => {})
+      const { link, onGone } = await orAborted(asked, opening.signal)
       const desktop = this.#desktop = new PageDesktop({
         link,
         choice,
@@ -162,18 +168,6 @@ const noDesktop = (response: ServerResponse): void => { answer(response, 404, 'n
 function confirm (response: ServerResponse, isSent: boolean): void {
   if (isSent) answer(response, 200, 'ok')
   else answer(response, 503, 'the other end is too slow\n')
-}
-
-/** Rejects when nobody waits any more; a desktop that comes later is ended. */
-function rejection (signal: AbortSignal, asked: ReturnType<DesktopPageInit['openDesktop']>): Promise<never> {
-  asked.then(({ link, onGone }) => {
-    if (!signal.aborted) return
-    link.abort(signal.reason)
-    onGone()
-  }, () => {})
-  return new Promise((_resolve, reject) => {
-    signal.addEventListener('abort', () => { reject(signal.reason) }, { once: true })
-  })
 }
 
 /** By the query or the form; undefined when that is too long. What cannot be read is as in the original: 50, and no cursor. */

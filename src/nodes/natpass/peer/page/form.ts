@@ -1,5 +1,6 @@
 /** Bodies of requests: small forms. */
 import type { IncomingMessage } from 'node:http'
+import { readBody } from '../read-body.ts'
 
 /** Bytes, by default. */
 const MAX_FORM = 4096
@@ -9,14 +10,8 @@ const MAX_FORM = 4096
  */
 export async function readForm (request: IncomingMessage, limit = MAX_FORM): Promise<URLSearchParams | undefined> {
   if (Number(request.headers['content-length'] ?? 0) > limit) return undefined
-  const all: Buffer[] = []
-  let size = 0
-  for await (const bytes of request.iterator({ destroyOnReturn: false })) { // so that it can be answered
-    all.push(bytes)
-    size += bytes.length
-    if (size > limit) return undefined
-  }
-  return new URLSearchParams(Buffer.concat(all).toString())
+  const body = await readBody(request, limit)
+  return body === undefined ? undefined : new URLSearchParams(body.toString())
 }
 
 /** A whole number as the original reads it: decimal, `0x` or, behind `0`, octal; 0 for anything else. */

@@ -6,21 +6,18 @@ const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', 
 export const escaped = (text: string): string => text.replaceAll(/[&<>"']/g, (char) => ENTITIES[char])
 
 /** @param body - HTML */
-export function page (title: string, styles: readonly string[], body: string): string {
-  const links = styles.map((path) => `<link rel="stylesheet" href="${path}">`)
-  return `<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<meta name="viewport" content="width=device-width">\n<title>${escaped(title)}</title>\n${links.join('\n')}\n${body}\n</html>\n`
+export function page (title: string, { styles, scripts }: PageAssets['page'], body: string): string {
+  const files = [...styles.map((path) => `<link rel="stylesheet" href="${path}">`), ...scripts.map((path) => `<script defer src="${path}"></script>`)]
+  return `<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<meta name="viewport" content="width=device-width">\n<title>${escaped(title)}</title>\n${files.join('\n')}\n${body}\n</html>\n`
 }
 
 /** @param name - of the rule */
-export function terminalPage (name: string, { page: { styles, scripts } }: PageAssets): string {
-  const tags = scripts.map((path) => `<script defer src="${path}"></script>`)
-  return page(name, styles, `${tags.join('\n')}\n<body class="terminal">\n<main id="terminal"></main>\n<p id="state" role="status">connecting</p>`)
-}
+export const terminalPage = (name: string, { page: files }: PageAssets): string =>
+  page(name, files, '<body class="terminal">\n<main id="terminal"></main>\n<p id="state" role="status">connecting</p>')
 
 /** @param name - of the rule */
-export function desktopPage (name: string, { page: { styles, scripts } }: PageAssets): string {
-  const tags = scripts.map((path) => `<script defer src="${path}"></script>`)
-  return page(name, styles, `${tags.join('\n')}\n<body class="desktop">
+export function desktopPage (name: string, { page: files }: PageAssets): string {
+  return page(name, files, `<body class="desktop">
 <header>
 <h1>${escaped(name)}</h1>
 <div role="toolbar" aria-label="Desktop">
@@ -63,7 +60,7 @@ export function desktopPage (name: string, { page: { styles, scripts } }: PageAs
 
 /** @param problem - what was wrong with the password that was sent */
 export function loginPage (name: string, { login: { styles } }: PageAssets, problem = ''): string {
-  return page(name, styles, `<body class="login">
+  return page(name, { styles, scripts: [] }, `<body class="login">
 <form method="post" action="/login">
 <h1>${escaped(name)}</h1>
 <label>Password <input type="password" name="password" autocomplete="current-password" autofocus required></label>
@@ -73,14 +70,12 @@ export function loginPage (name: string, { login: { styles } }: PageAssets, prob
 }
 
 /** @param name - of the rule; @param path - where code-server of the other client is */
-export function codePage (name: string, path: string, { page: { styles, scripts } }: PageAssets): string {
-  const tags = scripts.map((path) => `<script defer src="${path}"></script>`)
-  return page(name, styles, `${tags.join('\n')}
-<body class="code">
+export function codePage (name: string, path: string, { page: files }: PageAssets): string {
+  return page(name, files, `<body class="code">
 <iframe id="code" src="${escaped(path)}" title="${escaped(name)}" allow="clipboard-read; clipboard-write; fullscreen"></iframe>
 <p><a href="${escaped(path)}">without this line</a> <span id="traffic" role="status">connecting</span></p>`)
 }
 
 /** The link of a request is over. @param path - where another one is made */
 export const lostCodePage = (name: string, path: string): string =>
-  page(name, [], `<body>\n<h1>${escaped(name)}</h1>\n<p role="alert">The connection to code-server is over.</p>\n<p><a href="${escaped(path)}">Connect again</a></p>`)
+  page(name, { styles: [], scripts: [] }, `<body>\n<h1>${escaped(name)}</h1>\n<p role="alert">The connection to code-server is over.</p>\n<p><a href="${escaped(path)}">Connect again</a></p>`)

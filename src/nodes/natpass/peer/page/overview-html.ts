@@ -4,10 +4,9 @@ import type { PageAssets } from './page-assets.ts'
 import { RULE_TYPES } from '../rules.ts'
 
 /** @param name - the id of the peer */
-export function overviewPage (name: string, { page: { styles, scripts } }: PageAssets): string {
-  const tags = scripts.map((path) => `<script defer src="${path}"></script>`)
+export function overviewPage (name: string, { page: files }: PageAssets): string {
   const types = RULE_TYPES.map((type) => `<option>${type}</option>`)
-  return page(name, styles, `${tags.join('\n')}\n<body>
+  return page(name, files, `<body>
 <header>
 <h1>${escaped(name)}</h1>
 <p id="state" role="status">loading</p>

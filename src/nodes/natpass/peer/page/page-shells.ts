@@ -1,6 +1,7 @@
 /** The shells of a page. */
 import { PageShell, type OpenedShell } from './page-shell.ts'
 import { LinkClosedError } from '../../../../errors.ts'
+import { orAborted } from '../../../../streams/or-aborted.ts'
 import { oneLine, printable } from '../../../../text/printable.ts'
 import type { Clock } from '../../../../types.ts'
 
@@ -69,21 +70,15 @@ export class PageShells {
     for (const shell of this.#shells.values()) shell.close()
   }
 
-  async #open (over: AbortController): Promise<{ readonly id: string } | NotOpened> {
+  async #open (over: AbortController): Promise<{ readonly id: string }> {
     const { clock, openTimeout = OPEN_TIMEOUT, keepTimeout = KEEP_TIMEOUT } = this.#init
-    let isLate = false
-    const timer = clock.set(openTimeout, () => {
-      isLate = true
-      over.abort()
-    })
+    const timer = clock.set(openTimeout, () => { over.abort(new LinkClosedError('timeout')) }) // as the original says it
     const { signal } = over
     try {
       const opening = this.#init.openShell(signal)
       // Not all that open shells know the signal: a shell that comes when nobody waits for it is ended.
       opening.then(({ link }) => { if (signal.aborted) link.abort(new LinkClosedError('nobody waits for it')) }, () => {})
-      const opened = await Promise.race([opening, aborted(signal)])
-      if (isLate) return { status: 502, text: 'timeout' } // as the original says it
-      if (opened === undefined) throw signal.reason
+      const opened = await orAborted(opening, signal)
       const { id } = opened
       this.#shells.set(id, new PageShell(opened, { clock, keepTimeout, onGone: () => { this.#shells.delete(id) } }))
       return { id }
@@ -92,8 +87,3 @@ export class PageShells {
     }
   }
 }
-
-const aborted = (signal: AbortSignal): Promise<undefined> => new Promise((resolve) => {
-  if (signal.aborted) resolve(undefined)
-  else signal.addEventListener('abort', () => { resolve(undefined) }, { once: true })
-})
