@@ -27,7 +27,7 @@ export const PEER_PORT = 4000
 export const OTHER_PORT = 4001
 
 /** Milliseconds until a path has come about that is not the first one: searches are half a minute apart. */
-const PATH_PATIENCE = 90_000
+export const PATH_PATIENCE = 90_000
 
 const FORWARDED = { [PEER_PORT]: 2, [OTHER_PORT]: 2 }
 
