@@ -1,4 +1,4 @@
-/* global AbortSignal, clearTimeout, CSS, document, fetch, location, setTimeout, URL */
+/* global AbortSignal, clearTimeout, document, fetch, location, setTimeout, URL */
 // The page of all rules: asks for the state of the peer, and shows it.
 {
   /** Milliseconds between two requests; and for an answer. */
@@ -80,15 +80,24 @@
     return row
   }
 
-  /** The keyboard stays where it was. */
+  /** Of a row that is there only what has changed is another one: the keyboard, and what is marked to be copied, stay where they are. */
+  function update (row, next) {
+    for (const [i, cell] of [...next.cells].entries()) if (!row.cells[i].isEqualNode(cell)) row.cells[i].replaceWith(cell)
+  }
+
   function show () {
     const words = part('find').value.toLowerCase().split(/\s+/)
     const type = part('type').value
-    const shown = rules.filter((rule) => (type === '' || rule.type === type) && words.every((word) => `${rule.name} ${rule.target} ${rule.type}`.toLowerCase().includes(word)))
-    const focused = document.activeElement?.closest?.('tr')?.dataset.rule
-    part('table').replaceChildren(...shown.map(row))
-    if (focused !== undefined) part('table').querySelector(`tr[data-rule="${CSS.escape(focused)}"] a`)?.focus()
-    part('none').hidden = shown.length > 0
+    const shown = new Map(rules
+      .filter((rule) => (type === '' || rule.type === type) && words.every((word) => `${rule.name} ${rule.target} ${rule.type}`.toLowerCase().includes(word)))
+      .map((rule) => [rule.name, row(rule)]))
+    const table = part('table')
+    for (const row of [...table.rows]) if (!shown.has(row.dataset.rule)) row.remove()
+    for (const [i, row] of [...shown.values()].entries()) {
+      if (table.rows[i]?.dataset.rule === row.dataset.rule) update(table.rows[i], row)
+      else table.insertBefore(row, table.rows[i] ?? null)
+    }
+    part('none').hidden = shown.size > 0
     part('none').textContent = rules.length === 0 ? 'This peer has no rules.' : 'No rule fits.'
   }
 
