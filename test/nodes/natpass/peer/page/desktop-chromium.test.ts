@@ -274,6 +274,23 @@ t.test('Chromium', { skip: skipWithoutChromium }, async (t) => {
     t.same(keys, ['ñ', 'ñ', 'space', 'space', 'b', 'b'])
   })
 
+  t.test('the screen stays where it is', async (t) => {
+    const { page } = await openDesktop(t)
+    for (const [width, height] of [[1000, 700], [320, 568]]) {
+      await page.setViewportSize({ width, height })
+      const places = new Set<string>()
+      for (const [rate, state] of [['', ''], ['', 'waiting for a picture'], ['0 fps, 0 B/s', ''], ['50 fps, 999 kB/s', 'connecting']]) {
+        places.add(await page.evaluate(`(() => {
+          document.getElementById('rate').textContent = ${JSON.stringify(rate)}
+          document.getElementById('state').textContent = ${JSON.stringify(state)}
+          const { x, y, width } = document.getElementById('screen').getBoundingClientRect()
+          return [x, y, width].join()
+        })()`))
+      }
+      t.equal(places.size, 1, [...places].join(' '))
+    }
+  })
+
   t.test('light and dark, full screen', async (t) => {
     const { page } = await openDesktop(t)
     const shade = async (colorScheme: 'light' | 'dark'): Promise<number> => {
