@@ -49,6 +49,8 @@ async function pictures ({ peer, painter, open }: Machine, init: { fps: number, 
   await viewer.until(({ pictures }) => pictures > 5)
   const [cpu, before, since] = [cpuOfAll(peer.pid), viewer.seen.pictures, performance.now()]
   await delay(milliseconds)
+  const begun = viewer.seen.pictures
+  await viewer.until(({ pictures }) => pictures > begun) // from one picture to another: a part of a period would count as none
   const [spent, seen, time] = [cpuOfAll(peer.pid) - cpu, viewer.seen.pictures - before, performance.now() - since]
   painter.tell({ paint: false })
   await viewer.close()

@@ -95,7 +95,8 @@ export class ServedDesktop {
 
   async #capture (): Promise<Picture | undefined> {
     const now = this.#clock.now()
-    this.#dueAt = Math.max(this.#dueAt + this.#interval, now) // timers are late: by when they fire the rate would be lower
+    this.#dueAt += this.#interval // and not later by what the timer, or the picture before, was late: the rate would be lower
+    if (this.#dueAt < now - this.#interval) this.#dueAt = now // more than one is not made up for
     if (this.#dueAt > now) await wait(this.#clock, this.#dueAt - now, { signal: this.#over.signal })
     return await this.#worker.capture()
   }

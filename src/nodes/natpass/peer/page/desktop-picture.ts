@@ -16,16 +16,17 @@ const HEAD = 28
  * The message for a browser: width and height of the screen; x, y, width and height of the rectangle; the encoding; each 4 bytes, big-endian.
  * Then the data, in memory of its own. All numbers are checked before any is used.
  *
+ * @returns undefined for a JPEG that is damaged: none, or of another size than the rectangle
  * @throws {PictureError} `ERR_DESKTOP_PICTURE`
  */
-export function pictureFrame (image: MessageInit['vimg']): Buffer {
+export function pictureFrame (image: MessageInit['vimg']): Buffer | undefined {
   if (image?._info == null) throw bad('without information')
   const { screen_width: screenWidth = 0, screen_height: screenHeight = 0, rect_x: x = 0, rect_y: y = 0, rect_width: width = 0, rect_height: height = 0 } = image._info as Record<string, number>
   const encoding = image.encode ?? Encoding.raw
   const data = image.data ?? new Uint8Array(0)
   if (!isScreen(screenWidth, screenHeight)) throw bad(`of a screen of ${screenWidth} × ${screenHeight} pixels`)
   if (width < 1 || height < 1 || x + width > screenWidth || y + height > screenHeight) throw bad(`with a rectangle of ${width} × ${height} pixels at ${x}, ${y} of a screen of ${screenWidth} × ${screenHeight}`)
-  verifyData(encoding, data, width, height)
+  if (!isWhole(encoding, data, width, height)) return undefined
   const frame = Buffer.allocUnsafe(HEAD + data.length)
   let at = 0
   for (const number of [screenWidth, screenHeight, x, y, width, height, encoding]) at = frame.writeUInt32BE(number, at)
@@ -33,16 +34,15 @@ export function pictureFrame (image: MessageInit['vimg']): Buffer {
   return frame
 }
 
-function verifyData (encoding: number, data: Uint8Array, width: number, height: number): void {
-  if (encoding === Encoding.raw) {
-    if (data.length !== width * height * 4) throw bad(`of ${data.length} bytes for ${width} × ${height} pixels`)
-  } else if (encoding === Encoding.jpeg) {
+/** @throws {PictureError} when that cannot be the data of any encoding */
+function isWhole (encoding: number, data: Uint8Array, width: number, height: number): boolean {
+  if (encoding === Encoding.jpeg) {
     const size = jpegSize(data)
-    if (size === undefined) throw bad('that is no JPEG')
-    if (size.width !== width || size.height !== height) throw bad(`with a JPEG of ${size.width} × ${size.height} for ${width} × ${height} pixels`)
-  } else {
-    throw bad(`in encoding ${encoding}, which is unknown`)
+    return size?.width === width && size.height === height
   }
+  if (encoding !== Encoding.raw) throw bad(`in encoding ${encoding}, which is unknown`)
+  if (data.length !== width * height * 4) throw bad(`of ${data.length} bytes for ${width} × ${height} pixels`)
+  return true
 }
 
 const bad = (what: string): PictureError => new PictureError('ERR_DESKTOP_PICTURE', `the other end has sent a picture ${what}`)

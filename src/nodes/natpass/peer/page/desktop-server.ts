@@ -9,6 +9,7 @@ import { CLOSED } from './page-shell.ts'
 import { queryOf, Site, type SiteInit } from './site.ts'
 import { MAX_CLIPBOARD } from '../../protocol/desktop.ts'
 import { LinkClosedError } from '../../../../errors.ts'
+import { throttle } from '../../../../limits/throttle.ts'
 import { orAborted } from '../../../../streams/or-aborted.ts'
 import { systemClock } from '../../../../streams/clock.ts'
 import { reasonOf } from '../../../../text/printable.ts'
@@ -59,6 +60,8 @@ class DesktopServer implements DesktopPage {
   readonly #init: DesktopPageInit
   readonly #clock: Clock
   readonly #site: Site
+  /** Logged: a link that damages pictures is broken. */
+  readonly #tellDamage: (what: object) => void
   /** A rule has one. */
   #desktop: PageDesktop | undefined
   /** The one that is being opened. */
@@ -67,6 +70,7 @@ class DesktopServer implements DesktopPage {
   constructor (init: DesktopPageInit, assets: PageAssets) {
     this.#init = init
     this.#clock = init.clock ?? systemClock
+    this.#tellDamage = throttle((what: object, count: number) => { init.log?.log('warn', { ...what, count }, 'parts of a picture are damaged, and not shown') }, { clock: this.#clock })
     this.#site = new Site(init, {
       assets,
       index: desktopPage(init.name, assets),
@@ -117,6 +121,7 @@ class DesktopServer implements DesktopPage {
         choice,
         clock: this.#clock,
         keepTimeout,
+        onDamage: () => { this.#tellDamage({ page: this.url }) },
         onGone: () => {
           if (this.#desktop === desktop) this.#desktop = undefined
           onGone()

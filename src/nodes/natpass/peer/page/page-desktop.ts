@@ -45,6 +45,8 @@ export interface PageDesktopInit {
   readonly clock: Clock
   /** Milliseconds that it stays without a browser. */
   readonly keepTimeout: number
+  /** Called with each part of a picture that is damaged, and not shown. */
+  onDamage (): void
   /** Called once, when the link has ended or nobody is left. */
   onGone (): void
 }
@@ -66,6 +68,9 @@ export class PageDesktop {
   #drawn = Infinity
   #wake: (() => void) | undefined
   #dropped = 0
+  /** Parts that the first browser gets, as long as none has come: one read, as their sender waits. Undefined when it would not. */
+  #held: Buffer[] | undefined
+  /** There were parts that a browser which comes now has not got. */
   #hasPicture = false
   #isGone = false
 
@@ -73,6 +78,7 @@ export class PageDesktop {
     this.#init = init
     this.#link = init.link
     this.#choice = init.choice
+    this.#held = init.link.halfClose ? [] : undefined
     this.#queue = new AsyncQueue({ weigh: ({ length }) => length, onPull: () => { this.#browser?.resume() } })
     this.#link.sink(this.#queue).catch(() => {}) // its end is that of the source
     if (!this.#link.halfClose && this.#choice.cursor) this.#control() // the original has no eye for that of the request
@@ -82,7 +88,7 @@ export class PageDesktop {
 
   get id (): string { return String(this.#link.id) }
 
-  /** Takes the place of the browser before, and asks for a whole picture if there was one. */
+  /** Takes the place of the browser before. Asks for a whole picture, unless what has come so far waits for it. */
   attach (socket: WebSocket): void {
     this.#browser?.close(CLOSED.elsewhere, 'opened elsewhere')
     this.#init.clock.clear(this.#leaving)
@@ -93,8 +99,11 @@ export class PageDesktop {
     this.#browser = browser
     this.#sent = 0
     this.#drawn = Infinity
-    this.#goOn()
     if (this.#hasPicture) this.#control()
+    const held = this.#held ?? []
+    this.#held = undefined
+    for (const frame of held) void this.#show(frame)
+    this.#goOn()
   }
 
   /** @returns false when too much waits for the other end */
@@ -106,6 +115,7 @@ export class PageDesktop {
   /** The text of the clipboard at the other end; undefined when too many ask for it, or too much waits. It comes, or `signal` is aborted. */
   clipboard (signal: AbortSignal): Promise<string> | undefined {
     if (this.#questions.size >= MAX_QUESTIONS || !this.#send({ _type: MessageType.vncClipboard, vclipboard: { set: false, _type: TEXT, data: '' } })) return undefined
+    this.#forget() // the answer comes behind it
     return new Promise((resolve, reject) => {
       const leave = (): void => {
         this.#questions.delete(answer)
@@ -148,7 +158,7 @@ export class PageDesktop {
     let busy: Promise<void> | undefined
     for (const body of batch) {
       const { _type: type, vimg, vclipboard } = messageOfBody(body)
-      if (type as unknown === MessageType.vncImage) busy = this.#show(pictureFrame(vimg)) ?? busy
+      if (type as unknown === MessageType.vncImage) busy = this.#shown(vimg) ?? busy
       else if (type as unknown === MessageType.vncClipboard) this.#told(vclipboard?.data ?? '')
     }
     if (this.#link.dropped > this.#dropped) {
@@ -158,9 +168,22 @@ export class PageDesktop {
     return this.#link.halfClose ? busy : undefined
   }
 
+  #shown (image: MessageInit['vimg']): Promise<void> | undefined {
+    const frame = pictureFrame(image)
+    if (frame !== undefined) return this.#show(frame)
+    this.#init.onDamage()
+    if (this.#browser === undefined) this.#hasPicture = true
+    else this.#refresh()
+    return undefined
+  }
+
   #show (frame: Buffer): Promise<void> | undefined {
-    this.#hasPicture = true
     const browser = this.#browser
+    if (browser === undefined && this.#held !== undefined) {
+      this.#held.push(frame)
+      return new Promise((resolve) => { this.#wake = resolve })
+    }
+    this.#hasPicture = true
     if (browser === undefined) return undefined // who comes asks for a whole one
     if (!this.#link.halfClose && (browser.isSlow || this.#isBehind)) { // its sender does not wait
       this.#refresh()
@@ -172,6 +195,14 @@ export class PageDesktop {
   }
 
   get #isBehind (): boolean { return this.#sent - this.#drawn > UNDRAWN }
+
+  /** What waits for the first browser is not shown to it: it asks for a whole picture. */
+  #forget (): void {
+    if (this.#held === undefined) return
+    this.#hasPicture ||= this.#held.length > 0
+    this.#held = undefined
+    this.#goOn()
+  }
 
   #goOn (): void {
     this.#wake?.()

@@ -89,6 +89,27 @@ t.test('a timer that fires late delays one picture, and not the next one', async
   await third.catch(() => {})
 })
 
+t.test('twenty pictures a second are twenty, with timers that are late and pictures that take longer than their time', async (t) => {
+  const all = await serving({ fps: 20 })
+  await picture(all)
+  const start = all.clock.now()
+  for (let i = 0; i < 100; i++) {
+    const next = picture(all)
+    for (let turns = 0; turns < 20 && all.clock.waiting.length === 0; turns++) await turn() // none where the picture is late already
+    const [wait = 0] = all.clock.waiting
+    all.clock.advance(wait + 3)
+    await next
+    if (i % 10 === 0) all.clock.advance(60) // to encode it
+  }
+  t.equal(all.worker.captures, 101)
+  const seconds = (all.clock.now() - start) / 1000
+  t.ok(seconds < 5.01, `100 pictures in ${seconds} s`)
+  const last = picture(all)
+  await until(() => all.clock.waiting.length > 0)
+  all.worker.fail(new Error('over'))
+  await last.catch(() => {})
+})
+
 t.test('no picture is taken while the link has not taken all of the one before', async (t) => {
   const all = await serving({ fps: 50 })
   t.equal((await all.pull()).length, 8)

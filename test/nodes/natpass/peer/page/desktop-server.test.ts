@@ -1,7 +1,7 @@
-/** The page of a desktop, without a browser (natpass protocol, sections 4.2 and 8, cases 30 and 32). */
+/** The page of a desktop, without a browser (natpass protocol, sections 4.2 and 8, case 32). */
 import { once } from 'node:events'
 import t from 'tap'
-import { turn, until } from '../../../../helpers/ends.ts'
+import { until } from '../../../../helpers/ends.ts'
 import { picture, PlayedDesktop, testDesktopPage } from '../../../../helpers/natpass/desktop.ts'
 import { MessageType } from '../../../../../src/nodes/natpass/protocol/message-types.ts'
 
@@ -152,19 +152,6 @@ t.test('the clipboard', async (t) => {
   t.equal((await Promise.all(many)).filter(({ status }) => status === 200).length, 16)
 })
 
-t.test('a bad picture ends the link, and the page says it', async (t) => {
-  const { open, ask, opened } = await testDesktopPage(t)
-  const { desktop, browser } = await open()
-  desktop.send(picture(0, 0), picture(640, 0))
-  t.equal(await browser.closed, 1000)
-  t.match(browser.told, [{ type: 'lost', reason: /^the other end has sent a picture with a rectangle/ }])
-  t.equal(browser.frames.length, 1)
-  t.match(await desktop.aborted, { code: 'ERR_DESKTOP_PICTURE' })
-  t.ok(desktop.isGone)
-  t.equal((await ask('POST', '/new')).status, 200, 'the page lives')
-  t.equal(opened.length, 2)
-})
-
 t.test('the link ends', async (t) => {
   const { open } = await testDesktopPage(t)
   const first = await open()
@@ -202,67 +189,6 @@ t.test('a browser that leaves', async (t) => {
   clock.advance(10_000)
   await desktop.aborted
   t.equal(await refused('/ws/id0'), 404)
-})
-
-t.test('a slow browser', async (t) => {
-  t.test('an end of tunpipe waits', async (t) => {
-    const { open } = await testDesktopPage(t)
-    const { desktop, browser } = await open()
-    browser.do('drawn', { bytes: 0 })
-    browser.do('cad')
-    await desktop.hear('vncCad')
-    for (let i = 0; i < 1000; i++) {
-      desktop.send(picture(0, 0))
-      await turn()
-    }
-    t.ok(desktop.waiting > 500, `${desktop.waiting} wait`)
-    await browser.until(() => browser.frames.length >= 256)
-    let told = 0
-    while (browser.frames.length < 1000) {
-      const frames = browser.frames.length
-      browser.do('drawn', { bytes: browser.frames.slice(told).reduce((sum, { length }) => sum + length, 0) })
-      told = frames
-      await browser.until(() => browser.frames.length > frames)
-    }
-    t.equal(browser.frames.length, 1000, 'and nothing is lost')
-  })
-
-  t.test('what an original sends is dropped, and a whole picture is asked for', async (t) => {
-    const { open, clock } = await testDesktopPage(t, { halfClose: false })
-    const { desktop, browser } = await open('?show_cursor=1')
-    t.match(await desktop.hear('vncControl'), { vctrl: { cursor: true } }, 'its request has no eye for that')
-    browser.do('drawn', { bytes: 0 })
-    browser.do('cad')
-    await desktop.hear('vncCad')
-    for (let i = 0; i < 1000; i++) {
-      desktop.send(picture(0, 0))
-      await turn()
-    }
-    t.equal(desktop.waiting, 0)
-    await until(() => clock.waiting.includes(1000))
-    clock.advance(1000)
-    t.same(desktop.heard, [], 'not before the browser is ready')
-    await browser.until(() => browser.frames.length >= 255)
-    browser.do('drawn', { bytes: browser.frames.reduce((sum, { length }) => sum + length, 0) })
-    browser.do('cad')
-    await desktop.hear('vncCad')
-    clock.advance(1000)
-    t.match(await desktop.hear('vncControl'), { vctrl: { quality: 50, cursor: true } })
-  })
-
-  t.test('messages that the link has dropped', async (t) => {
-    const { open, clock } = await testDesktopPage(t, { halfClose: false })
-    const { desktop, browser } = await open()
-    desktop.lose(3)
-    desktop.send(picture(0, 0), picture(0, 0))
-    await browser.until(() => browser.frames.length === 2)
-    await clock.whenSet(1000)
-    clock.advance(1000)
-    await desktop.hear('vncControl')
-    desktop.send(picture(0, 0))
-    await browser.until(() => browser.frames.length === 3)
-    t.notOk(clock.waiting.includes(1000), 'once')
-  })
 })
 
 t.test('a login, and closing', async (t) => {
