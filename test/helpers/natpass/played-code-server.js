@@ -14,7 +14,7 @@ if (rule === 'dies') {
   console.error('no room left')
   process.exit(3)
 }
-if (rule === 'stays') process.on('SIGTERM', () => {})
+if (rule.endsWith('stays')) process.on('SIGTERM', () => {})
 
 /** Answers that wait for a request to /release. */
 const waiting = []
@@ -91,7 +91,7 @@ server.on('upgrade', (request, connection, head) => {
   })
 })
 
-if (rule !== 'hangs') server.listen(socket, () => { console.log(`[info] HTTP server listening on ${socket}`) })
+if (!rule.startsWith('hangs')) server.listen(socket, () => { console.log(`[info] HTTP server listening on ${socket}`) })
 else {
   writeFileSync('pid', String(process.pid))
   setInterval(() => {}, 1000)
