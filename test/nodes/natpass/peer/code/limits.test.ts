@@ -219,9 +219,12 @@ t.test('requests and WebSockets of one link: 256', async (t) => {
   t.match(await next('busy', 'codeConnectResponse'), { csconn_rep: { request_id: { low: 258 }, ok: false, msg: 'too many requests at once' } })
   get('other', 1, '/')
   t.match(await next('other', 'codeResponseHeader'), { csrep_hdr: { code: 200 } }, 'another link is not concerned')
-  let answered = 0
-  const reading = (async () => { for (; answered < 256; answered++) await next('busy', 'codeResponseHeader') })()
-  for (let id = 2; answered < 256; id++) {
+  const over = { is: false }
+  const reading = (async () => {
+    for (let i = 0; i < 256; i++) await next('busy', 'codeResponseHeader')
+    over.is = true
+  })()
+  for (let id = 2; !over.is; id++) {
     get('other', id, '/release') // those that have arrived by now
     await next('other', 'codeResponseHeader')
   }
