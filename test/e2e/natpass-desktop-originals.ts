@@ -16,7 +16,7 @@ import { NATPASS_CLIENT_BIN, NATPASS_SERVER_BIN, startOriginalClient } from '../
 import { startOriginal, startRelay, type ServerUnderTest } from '../helpers/natpass/servers.ts'
 import { homeEnv, newHome } from '../helpers/programs/homes.ts'
 import { startCommand, startProgram, type Program } from '../helpers/programs/program.ts'
-import { startX } from '../helpers/x11.ts'
+import { pressFirstKey, startX } from '../helpers/x11.ts'
 
 const SECONDS = Number(process.env.LOAD_SECONDS ?? 10)
 const [WIDTH, HEIGHT] = [640, 480]
@@ -46,13 +46,17 @@ const viewers: Record<Kind, (t: Test, server: number, page: number) => Promise<u
 
 interface Screen { readonly env: Readonly<Record<'DISPLAY' | 'XAUTHORITY', string>> }
 
-/** All may connect to it, but the original does not without a file of `xauth`. */
+/**
+ * All may connect to it, but the original does not without a file of `xauth`. The first key is pressed before it is there: it takes what the X
+ * server tells then for the answer of its next request, and never does anything again.
+ */
 async function startScreen (t: Test): Promise<Screen> {
   const authority = join(newHome(), 'Xauthority')
   const [code] = await once(spawn('xauth', ['-f', authority, 'add', ':0', '.', randomBytes(16).toString('hex')], { stdio: 'ignore' }), 'exit')
   if (code !== 0) throw new Error('xauth has failed')
-  const { env } = await startX(t, { size: `${WIDTH}x${HEIGHT}` })
-  return { env: { ...env, XAUTHORITY: authority } }
+  const x = await startX(t, { size: `${WIDTH}x${HEIGHT}` })
+  await pressFirstKey(x)
+  return { env: { ...x.env, XAUTHORITY: authority } }
 }
 
 async function paint (x: Screen, colour: string): Promise<void> {
@@ -108,6 +112,9 @@ for (const [serverName, startServer] of servers) {
       t.pass('pointer, wheel and keys arrive')
       events.signal('SIGTERM')
       await events.ended
+      await paint(x, '#445566')
+      await user.shows(WHOLE, [0x44, 0x55, 0x66])
+      t.pass('and pictures go on')
       user.close()
     })
   }

@@ -49,11 +49,18 @@ export async function startX (t: Test, { size = '640x480', authority, args = [] 
   return { display, env: { DISPLAY: display }, process: xvfb }
 }
 
-/** Gives its screen another size, at most that which it was started with, in pixels. */
-export async function resizeX ({ display }: XServer, width: number, height: number): Promise<void> {
+interface XConnection {
+  readonly client: any
+  /** The first window of its screen. */
+  readonly root: number
+  /** Waits for the answer of a request, which is given what to call with it. */
+  answer (request: (done: (err: Error | null | undefined, reply: any) => true) => void): Promise<any>
+}
+
+async function connectX ({ display }: XServer): Promise<XConnection> {
   const name: string = 'x11' // it has no declarations
   const { createClient } = (await import(name)).default
-  const answer = (request: (done: (err: Error | null | undefined, reply: any) => true) => void): Promise<any> => new Promise((resolve, reject) => {
+  const answer: XConnection['answer'] = (request) => new Promise((resolve, reject) => {
     request((err, reply) => {
       if (err == null) resolve(reply)
       else reject(err)
@@ -61,11 +68,32 @@ export async function resizeX ({ display }: XServer, width: number, height: numb
     })
   })
   const { client, screen: [{ root }] } = await answer((done) => { createClient({ display }, done) })
+  return { client, root, answer }
+}
+
+/** Gives its screen another size, at most that which it was started with, in pixels. */
+export async function resizeX (x: XServer, width: number, height: number): Promise<void> {
+  const { client, root, answer } = await connectX(x)
   const randr = await answer((done) => { client.require('randr', done) })
   await answer((done) => { randr.QueryVersion(1, 3, done) })
   const { crtcs: [crtc], config_timestamp: since } = await answer((done) => { randr.GetScreenResources(root, done) })
   await answer((done) => { randr.SetCrtcConfig(crtc, 0, since, 0, 0, 0, 1, [], done) }) // its picture would not fit
   randr.SetScreenSize(root, width, height, 100, 100)
+  await answer((done) => { client.sync(done) })
+  client.terminate()
+}
+
+/** The keycode of a shift key, which does nothing by itself. */
+const SHIFT = 50
+
+/**
+ * Presses a key by XTEST. After the first one of a server it tells all who are connected that there is another keyboard; after this it does not
+ * do so again.
+ */
+export async function pressFirstKey (x: XServer): Promise<void> {
+  const { client, root, answer } = await connectX(x)
+  const xtest = await answer((done) => { client.require('xtest', done) })
+  for (const type of [xtest.KeyPress, xtest.KeyRelease]) xtest.FakeInput(type, SHIFT, 0, root, 0, 0)
   await answer((done) => { client.sync(done) })
   client.terminate()
 }
