@@ -117,8 +117,11 @@ export interface ForeignConfig {
   readonly short?: string
   /** @param text - one character for each byte, as comments may have any encoding */
   recognises (text: string): boolean
-  /** @throws {UsageError} for a file that cannot be used */
-  parse (file: string, text: string): ConfigFile
+  /**
+   * @param isGiven - whether options or the environment have a key of the section, and so win over the file. Default: they have none
+   * @throws {UsageError} for a file that cannot be used
+   */
+  parse (file: string, text: string, isGiven?: (key: string) => boolean): ConfigFile
 }
 
 /** The section of the default protocol in a first configuration file. */

@@ -1,7 +1,8 @@
 /** Reads a configuration file and records the line of each key. Keys and values are checked by the schema. */
 import { isMap, isSeq, type ParsedNode, type YAMLMap } from 'yaml'
 import { readBoundedBytes, textOf } from './bounded-file.ts'
-import { isSection, type ConfigFile } from './settings.ts'
+import { givenBy } from './given.ts'
+import { isSection, type ConfigFile, type ConfigSource } from './settings.ts'
 import { parseYaml, placeText, type YamlDocument } from './yaml-document.ts'
 import type { Protocol } from '../protocol.ts'
 import { UsageError } from '../usage-error.ts'
@@ -14,14 +15,15 @@ const joined = (path: readonly string[]): string => path.join('\0')
 
 /**
  * @param only - the name of the protocol of the command: where it has files of an original program, those of others are none
+ * @param flags - what wins over the file. Default: nothing
  * @throws {UsageError} naming file and line, when the file cannot be read, or is neither YAML nor a configuration of the original program of a protocol
  */
-export function readConfigFile (file: string, protocols: ReadonlyArray<Pick<Protocol, 'name' | 'foreign'>>, only?: string): ConfigFile {
+export function readConfigFile (file: string, protocols: ReadonlyArray<Pick<Protocol, 'name' | 'options' | 'foreign'>>, only?: string, flags?: ConfigSource): ConfigFile {
   const bytes = readBoundedBytes(file, '--config', MAX_FILE_BYTES)
   const text = bytes.toString('latin1') // comments of other programs may have any encoding
-  const own = protocols.find(({ name }) => name === only)?.foreign
-  const foreign = (own === undefined ? protocols.flatMap(({ foreign = [] }) => foreign) : [own]).find((format) => format.recognises(text))
-  return foreign === undefined ? parseConfig(file, textOf(bytes, file, '--config')) : foreign.parse(file, text)
+  const own = protocols.filter(({ name, foreign }) => name === only && foreign !== undefined)
+  const protocol = (own.length === 0 ? protocols : own).find(({ foreign }) => foreign?.recognises(text))
+  return protocol?.foreign === undefined ? parseConfig(file, textOf(bytes, file, '--config')) : protocol.foreign.parse(file, text, flags === undefined ? undefined : givenBy(flags, protocol))
 }
 
 export function parseConfig (file: string, text: string): ConfigFile {

@@ -59,7 +59,7 @@ export function resolveProgram (protocols: readonly Protocol[], program: LoadIni
 
 /** @throws {UsageError} for the first error, as {@link resolveProgram}, and in files that the settings name */
 export function load ({ program, protocols, flags }: LoadInit): LoadedProgram {
-  const file = flags.config === undefined ? undefined : readConfigFile(flags.config, protocols, flags.protocol)
+  const file = flags.config === undefined ? undefined : readConfigFile(flags.config, protocols, flags.protocol, flags.source)
   const given = [flags.source, ...(file === undefined ? [] : [file])]
   const settings = resolveProgram(protocols, program, given)
   const { values, name } = settings

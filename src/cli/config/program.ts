@@ -4,12 +4,12 @@ import { hostPort } from '../../nodes/common/options/addresses.ts'
 import { boolean, choice, path, wholeNumber } from '../../nodes/common/options/checks.ts'
 import type { Protocol } from '../protocol.ts'
 import { section } from './schema.ts'
-import { sectionSchema } from './section.ts'
+import { sectionSchema, withoutSections } from './section.ts'
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const
 
 const shared = {
-  metrics: hostPort().optional(),
+  metrics: z.preprocess(withoutSections, hostPort()).optional(),
   json: boolean().default(false),
   'log-level': choice(LOG_LEVELS).default('info'),
   control: path().optional()

@@ -27,7 +27,7 @@ function checkOf ({ check, sections: options, takesSections }: Key): z.ZodType {
 }
 
 /** A value without the content of sections in it: what a check returns is for callers of the library to give, never for files. */
-function withoutSections (value: unknown): unknown {
+export function withoutSections (value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withoutSections)
   return isSection(value) ? {} : value
 }

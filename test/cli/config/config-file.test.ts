@@ -29,6 +29,7 @@ const wrong: Array<[text: string, message: string]> = [
   [`${HEAD}  dhcp: 10.0.0.0/7\n`, 'relay.yaml:4: candy.dhcp: not a CIDR ("10.0.0.0/7"), expected a.b.c.d/8 to /30'],
   [`${HEAD}  dhcp: 10\n`, 'relay.yaml:4: candy.dhcp: not a CIDR (10), expected a.b.c.d/8 to /30'],
   [`${HEAD}  dhcp:\n`, 'relay.yaml:4: candy.dhcp: empty, expected a.b.c.d/8 to /30'],
+  [`${HEAD}metrics: { host: 127.0.0.1, port: 1 }\n`, 'relay.yaml:4: metrics: not an address to listen on (a section), expected HOST:PORT or PORT (then on 127.0.0.1)'],
   [`${HEAD}  dhcp: [10.0.0.0/24]\n`, 'relay.yaml:4: candy.dhcp: not a CIDR (a list), expected a.b.c.d/8 to /30'],
   [`${HEAD}  dhcp: { a: 1 }\n`, 'relay.yaml:4: candy.dhcp: not a CIDR (a section), expected a.b.c.d/8 to /30'],
   [`${HEAD}  dhcp: "10.0.0.0\\e[31m"\n`, 'relay.yaml:4: candy.dhcp: not a CIDR ("10.0.0.0\\u001b[31m"), expected a.b.c.d/8 to /30'],

@@ -61,10 +61,12 @@ t.test('both ends, ports, status, metrics, and an orderly end', async (t) => {
 
 t.test('the configuration of the original client', async (t) => {
   const { port } = await serve(t)
-  const folder = t.testdir({ 'client.yaml': `id: old\nserver: 127.0.0.1:${port}\nsecret: ${SECRET}\nssl:\n  enabled: false\nrules:\n  - name: sh\n    target: nas\n    type: shell\n    local_addr: 127.0.0.1\n` })
+  const folder = t.testdir({ 'client.yaml': `id: old\nserver: 127.0.0.1:${port}\nsecret: ${SECRET}\nssl:\n  enabled: false\ndashboard: { listen: 0.0.0.0, port: 0 }\nrules:\n  - name: sh\n    target: nas\n    type: shell\n    local_addr: 127.0.0.1\n` })
   const peer = startProgram(t, 'peer', ['natpass', '--config', join(folder, 'client.yaml')], { env: homeEnv() })
-  await peer.find(/^ready natpass http:\/\/127\.0\.0\.1:\d+$/m)
+  const [, page] = await peer.find(/^ready natpass http:\/\/127\.0\.0\.1:\d+\nready natpass (http:\/\/127\.0\.0\.1:\d+)$/m)
   await peer.find(/^ready natpass tcp:/m)
+  t.same(await (await fetch(`${page}/api/info`)).json(), { rules: 1, virtual_links: 0, sessions: 0 })
+  t.match(peer.stderr, /dashboard\.listen: the page is on 127\.0\.0\.1 in place of 0\.0\.0\.0/)
   t.match(peer.stderr, /this one allows nothing, --allow says what others may open/)
 })
 

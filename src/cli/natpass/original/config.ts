@@ -1,8 +1,11 @@
 /** Configuration files of the original programs, mapped to our options (natpass protocol, section 5). */
+import { dirname, isAbsolute, resolve } from 'node:path'
 import { readableByOthers } from '../../config/bounded-file.ts'
 import type { ConfigFile, Values } from '../../config/settings.ts'
 import { placeText } from '../../config/yaml-document.ts'
 import type { ForeignConfig } from '../../protocol.ts'
+import { printable } from '../../../text/printable.ts'
+import { dashboardOf } from './dashboard.ts'
 import { peerKeys, relayKeys, type Keys } from './keys.ts'
 import { ORIGINAL_KEYS, readOriginalPeer, readOriginalRelay, type Original } from './read.ts'
 
@@ -12,15 +15,13 @@ const OURS = 'natpass'
 /** Keys and sections without an equivalent here. */
 const IGNORED: Readonly<Record<string, string>> = {
   log: 'lines go to stderr',
-  link: 'time-outs are fixed here',
-  dashboard: '--page HOST:PORT serves a page of all rules',
-  codedir: '--codedir says where code-server keeps what it has'
+  link: 'time-outs are fixed here'
 }
 
 /** The file format, for a program. */
 export const natpassYaml = (program: 'relay' | 'peer'): ForeignConfig => ({
   recognises: isNatpassYaml,
-  parse: (file, text) => program === 'relay' ? relayConfig(readOriginalRelay(file, text)) : peerConfig(readOriginalPeer(file, text))
+  parse: (file, text, isGiven = () => false) => program === 'relay' ? relayConfig(readOriginalRelay(file, text)) : peerConfig(readOriginalPeer(file, text), isGiven)
 })
 
 /**
@@ -40,12 +41,31 @@ export function isNatpassYaml (text: string): boolean {
 
 const relayConfig = (original: Original<typeof relayKeys>): ConfigFile => configFile(original, relayKeys, {})
 
-function peerConfig (original: Original<typeof peerKeys>): ConfigFile {
+function peerConfig (original: Original<typeof peerKeys>, isGiven: (key: string) => boolean): ConfigFile {
   const { values, rules, placeOf } = original
+  const { page, warnings } = isGiven('page') ? NO_PAGE : dashboardOf(original, ['page-password', 'page-password-file'].some(isGiven))
+  const codedir = isGiven('codedir') ? undefined : codedirOf(original)
   return configFile(original, peerKeys, {
+    page,
+    codedir: codedir?.path,
     ...(values['ssl.enabled'] ? {} : { insecure: undefined }), // of no use then
     ...(rules.length === 0 ? {} : { rules: rules.map(({ given }) => given) })
-  }, placeOf('id') === undefined ? [`${original.file}: id is missing: others call this peer ${values.id}, as the original does`] : [])
+  }, [
+    ...warnings,
+    ...codedir?.warnings ?? [],
+    ...(placeOf('id') === undefined ? [`${original.file}: id is missing: others call this peer ${values.id}, as the original does`] : [])
+  ])
+}
+
+const NO_PAGE = { page: undefined, warnings: [] }
+
+/** Relative to the file that it is in. */
+function codedirOf ({ values: { codedir }, placeOf }: Original<typeof peerKeys>): { path: string, warnings: string[] } | undefined {
+  const place = placeOf('codedir')
+  if (codedir === undefined || place === undefined) return undefined
+  if (isAbsolute(codedir)) return { path: codedir, warnings: [] }
+  const path = resolve(dirname(place.file), codedir)
+  return { path, warnings: [`${placeText(place)}: codedir is ${printable(path)}: relative to this file, where that of the original is relative to its program`] }
 }
 
 function configFile<K extends Keys> (original: Original<K>, keys: K, values: Values, warnings: readonly string[] = []): ConfigFile {
@@ -70,10 +90,10 @@ function configFile<K extends Keys> (original: Original<K>, keys: K, values: Val
   }
 }
 
-function ignored ({ values, placeOf }: Original<Keys>): string[] {
+function ignored ({ placeOf }: Original<Keys>): string[] {
   return Object.entries(IGNORED).flatMap(([name, reason]) => {
     const place = placeOf(name)
-    return place === undefined || (name === 'dashboard' && values['dashboard.enabled'] === false) ? [] : [`${placeText(place)}: ${name} is ignored: ${reason}`]
+    return place === undefined ? [] : [`${placeText(place)}: ${name} is ignored: ${reason}`]
   })
 }
 

@@ -67,8 +67,8 @@ export const peerKeys = {
   'link.read_timeout': { ...duration, read: clientTimeout, default: 1000 },
   'link.write_timeout': { ...duration, read: clientTimeout, default: 1000 },
   'dashboard.enabled': { ...flag, default: true },
-  'dashboard.listen': { ...anyText, default: '0.0.0.0' },
+  'dashboard.listen': { ...anyText, default: undefined, ours: 'page' },
   'dashboard.port': { read: readPort, what: 'a port', expected: 'a port such as 8080', default: 8080 },
-  codedir: { ...anyText, default: './code' },
+  codedir: { ...anyText, default: undefined, ours: 'codedir' },
   ...log
 } as const satisfies Keys

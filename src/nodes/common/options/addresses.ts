@@ -125,7 +125,7 @@ export function hostPort () {
   return numeral<Endpoint>('an address to listen on', 'HOST:PORT or PORT (then on 127.0.0.1)', (input) => {
     const port = readPort(input)
     return port === undefined ? readEndpoint(input) : { host: '127.0.0.1', port }
-  })
+  }, (value): value is Endpoint => isEndpoint(value, 0))
 }
 
 /** `0.0.0.0:3478`, or a port alone for all addresses of IPv4; the next port is used as well. Port 0 takes two free ones. */

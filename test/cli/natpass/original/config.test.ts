@@ -15,8 +15,8 @@ const parsed = (program: 'relay' | 'peer', text: string, file = 'np.yaml'): Conf
 const relay = (text: string): ConfigFile => parsed('relay', text)
 const peer = (text: string): ConfigFile => parsed('peer', text)
 
-/** Without the warning that has nothing to do with what is tested. */
-const warningsOf = ({ warnings }: ConfigFile): string[] => warnings.filter((warning) => !/: (id is missing|local_addr is missing): /.test(warning))
+/** Without the warnings that have nothing to do with what is tested. */
+const warningsOf = ({ warnings }: ConfigFile): string[] => warnings.filter((warning) => !/: (id|local_addr|dashboard) is missing: /.test(warning))
 
 const SERVER = `listen: 6154       # port
 secret: 0123456789 # the default
@@ -89,12 +89,12 @@ t.test('a file of a server, with every key', async (t) => {
 t.test('a file of a client, with every key', async (t) => {
   const config = peer(CLIENT)
   const { natpass: { rules, ...rest } } = config.values as { natpass: { rules: object[] } }
-  t.same(rest, { server: '127.0.0.1:6154', secret: '0123456789', id: 'this', tls: true, insecure: true })
+  t.same(rest, { server: '127.0.0.1:6154', secret: '0123456789', id: 'this', tls: true, insecure: true, page: '127.0.0.1:8081', codedir: '/var/code' })
   t.same(rules.slice(0, 2), [
     { name: 'console', target: 'that', type: 'shell', local_addr: '0.0.0.0', local_port: '2222', exec: '/bin/bash', env: ['TERM=xterm', 'N=1'] },
     { name: 'desk', target: 'that', type: 'vnc', local_addr: '127.0.0.1', local_port: '5900', fps: '10' }
   ])
-  t.same(config.warnings.map((warning) => warning.replace(/ is ignored.*/, '')), ['np.yaml:15: log', 'np.yaml:7: link', 'np.yaml:10: dashboard', 'np.yaml:14: codedir'])
+  t.same(config.warnings.map((warning) => warning.replace(/ is ignored.*/, '')), ['np.yaml:15: log', 'np.yaml:7: link'])
   const { values, rules: read } = readOriginalPeer('np.yaml', CLIENT)
   t.same(values, {
     server: '127.0.0.1:6154',
@@ -118,14 +118,17 @@ t.test('a file of a client, with every key', async (t) => {
   t.match(read[5].rule, { remoteAddr: '127.0.0.1', remotePort: 53, localPort: 0 })
   for (const [path, name] of [
     [['rules', '0', 'local_port'], 'np.yaml:21: rules.0.local_port'], [['rules', '0', 'env', '1'], 'np.yaml:23: rules.0.env.1'], [['rules', '2', 'exec'], 'np.yaml:27: rules.2.exec'], [['rules'], 'np.yaml:16: rules'],
-    [['tls'], 'np.yaml:5: ssl.enabled'], [['insecure'], 'np.yaml:6: ssl.insecure']
+    [['tls'], 'np.yaml:5: ssl.enabled'], [['insecure'], 'np.yaml:6: ssl.insecure'], [['page'], 'np.yaml:12: dashboard.listen'], [['codedir'], 'np.yaml:14: codedir']
   ] as const) t.equal(config.name(['natpass', ...path]), name)
 })
 
 t.test('defaults, but for the secret', async (t) => {
   t.same(relay('tls:\n').values, { natpass: { listen: '0.0.0.0:6154' } })
-  t.same(peer('rules:\n').values, { natpass: { server: '127.0.0.1:6154', id: 'unset' } })
-  t.same(peer('rules: []\n').warnings, ['np.yaml: id is missing: others call this peer unset, as the original does'])
+  t.same(peer('rules:\n').values, { natpass: { server: '127.0.0.1:6154', id: 'unset', page: '127.0.0.1:8080' } })
+  t.same(peer('rules: []\n').warnings, [
+    'np.yaml: dashboard is missing: the page of all rules is at 127.0.0.1:8080, where the original listens on all addresses',
+    'np.yaml: id is missing: others call this peer unset, as the original does'
+  ])
   t.same(readOriginalRelay('np.yaml', 'listen:').values, {
     listen: '0.0.0.0:6154', secret: undefined, 'tls.key': undefined, 'tls.crt': undefined, 'link.read_timeout': 1000, 'link.write_timeout': 1000, 'log.dir': './logs', 'log.size': 52_428_800, 'log.rotate': 7
   })
@@ -138,9 +141,9 @@ t.test('defaults, but for the secret', async (t) => {
     'link.read_timeout': 1000,
     'link.write_timeout': 1000,
     'dashboard.enabled': true,
-    'dashboard.listen': '0.0.0.0',
+    'dashboard.listen': undefined,
     'dashboard.port': 8080,
-    codedir: './code',
+    codedir: undefined,
     'log.dir': './logs',
     'log.size': 52_428_800,
     'log.rotate': 7
@@ -160,6 +163,44 @@ t.test('values as they are written', async (t) => {
   t.same(tls('ssl: { enabled: true }'), [true, undefined])
   const fps = (text: string): unknown => readOriginalPeer('x', `rules: [{ name: a, target: b, type: vnc, fps: ${text} }]`).rules[0].rule.fps
   t.same(['0', '1', '50', '60', '""'].map(fps), [10, 1, 50, 50, 10])
+})
+
+/** The page of a file, and what is said about it. @param given - what options or the environment give */
+function pageOf (dashboard: string | undefined, ...given: string[]): [page: unknown, warnings: readonly string[]] {
+  const { values, warnings } = natpassYaml('peer').parse('np.yaml', `id: a\n${dashboard === undefined ? '' : `dashboard: ${dashboard}\n`}`, (key) => given.includes(key))
+  return [(values.natpass as { page?: unknown }).page, warnings]
+}
+
+t.test('the dashboard is the page of all rules, and nobody else reaches it without a password', async (t) => {
+  const missing = 'np.yaml:2: dashboard.listen is missing: 127.0.0.1 takes its place, where the original listens on all addresses'
+  const closed = (host: string): string => `np.yaml:2: dashboard.listen: the page is on 127.0.0.1 in place of ${host}, as it has no password: --page-password-file FILE or TUNPIPE_PAGE_PASSWORD sets one`
+  t.same(pageOf('{ listen: 127.0.0.1, port: 81 }'), ['127.0.0.1:81', []])
+  t.same(pageOf('{ listen: "::1", enabled: true }'), ['[::1]:8080', []])
+  t.same(pageOf('{ listen: "[::1]", port: 0 }'), ['[::1]:0', []])
+  for (const empty of ['', '{}', '{ listen: "" }', '{ listen: }']) t.same(pageOf(empty), ['127.0.0.1:8080', [missing]], empty)
+  for (const open of ['0.0.0.0', '::', '192.0.2.7', 'nas.lan']) {
+    const quoted = JSON.stringify(open)
+    t.same(pageOf(`{ listen: ${quoted}, port: 81 }`), ['127.0.0.1:81', [closed(open)]], open)
+    for (const key of ['page-password', 'page-password-file']) t.same(pageOf(`{ listen: ${quoted}, port: 81 }`, key), [open === '::' ? '[::]:81' : `${open}:81`, []], `${open} with a ${key}`)
+  }
+  t.same(pageOf('{ port: 81 }', 'page-password'), ['127.0.0.1:81', [missing]], 'a password alone opens nothing')
+  t.same(pageOf('{ enabled: false, listen: 0.0.0.0 }'), [undefined, []])
+  t.same(pageOf('{ listen: "no host", port: 81 }'), ['no host:81', []], 'which the check of the option refuses')
+  for (const any of [undefined, '', '{ listen: 0.0.0.0 }']) t.same(pageOf(any, 'page'), [undefined, []], 'an option wins, and there is nothing to tell')
+})
+
+t.test('the folder of code-server', async (t) => {
+  const codedir = (text: string, file: string, ...given: string[]): [codedir: unknown, warnings: readonly string[]] => {
+    const { values, warnings } = natpassYaml('peer').parse(file, `id: a\ncodedir: ${text}\ndashboard: { enabled: false }\n`, (key) => given.includes(key))
+    return [(values.natpass as { codedir?: unknown }).codedir, warnings]
+  }
+  t.same(codedir('/var/code', '/etc/natpass/np.yaml'), ['/var/code', []])
+  t.same(codedir('./code', '/etc/natpass/np.yaml'), ['/etc/natpass/code', ['/etc/natpass/np.yaml:2: codedir is /etc/natpass/code: relative to this file, where that of the original is relative to its program']])
+  t.same(codedir('./code', '/etc/natpass/np.yaml', 'codedir'), [undefined, []], 'an option wins')
+  t.same(codedir('', '/etc/natpass/np.yaml'), [undefined, []], 'the default is ours')
+  t.same(codedir('code', 'np.yaml')[0], join(process.cwd(), 'code'))
+  const folder = t.testdir({ parts: { 'code.yaml': 'codedir: ../code\n' } })
+  t.equal((parsed('peer', '#include parts/code.yaml\nid: a\n', join(folder, 'np.yaml')).values.natpass as { codedir?: string }).codedir, join(folder, 'code'), 'relative to the file that it is in')
 })
 
 t.test('a file that others are included in', async (t) => {
@@ -188,7 +229,7 @@ t.test('unknown keys, and those of the other program, are ignored with one warni
     'np.yaml:4: unknown key, it is ignored (did you mean local_port?)', 'np.yaml:4: unknown key, it is ignored',
     'np.yaml:4: exec is ignored: a rule of type vnc has none', 'np.yaml:4: remote_port is ignored: a rule of type vnc has none'
   ])
-  t.match(peer('rules:\n- { name: a, target: b, type: bench }\n').warnings, [/^np\.yaml:2: local_addr is missing: 127\.0\.0\.1 takes its place, where the original listens on all addresses$/, /id is missing/])
+  t.match(peer('rules:\n- { name: a, target: b, type: bench }\n').warnings, [/^np\.yaml:2: local_addr is missing: 127\.0\.0\.1 takes its place, where the original listens on all addresses$/, /dashboard is missing/, /id is missing/])
   t.same(warningsOf(peer('dashboard: { enabled: false }')), [])
   const { warnings } = relay(Array.from({ length: 1000 }, (_, i) => `hunter${i}: hunter2\n`).join(''))
   t.same([warnings.length, warnings.at(-1)], [21, 'np.yaml: 980 more warnings'])

@@ -1,14 +1,14 @@
 /** Configuration files of the original programs, as programs load them: their values pass the checks of our options, and errors have their names. */
-import { writeFileSync } from 'node:fs'
+import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { load, type LoadedProgram } from '../../../../src/cli/config/load.ts'
 import { natpassYaml } from '../../../../src/cli/natpass/original/config.ts'
 import type { Protocol } from '../../../../src/cli/protocol.ts'
-import { sectionsOf, verifyClientTls, verifyListenerTls } from '../../../../src/nodes/common/options/groups.ts'
+import { sectionsOf, verifyListenerTls } from '../../../../src/nodes/common/options/groups.ts'
 import type { Options } from '../../../../src/nodes/common/options/option.ts'
-import { peerOptions as ownPeerOptions } from '../../../../src/nodes/natpass/peer/options.ts'
-import { ruleOptions, verifyRules } from '../../../../src/nodes/natpass/peer/rules.ts'
+import { peerOptions as ownPeerOptions, verifyPeerOptions } from '../../../../src/nodes/natpass/peer/options.ts'
+import { ruleOptions } from '../../../../src/nodes/natpass/peer/rules.ts'
 import { relayOptions } from '../../../../src/nodes/natpass/relay/options.ts'
 import { cert, key } from '../../../helpers/certificates.ts'
 import { complaint } from '../../../helpers/cli/complaint.ts'
@@ -29,10 +29,7 @@ const peer: Protocol<typeof peerOptions> = {
   ...common,
   options: peerOptions,
   foreign: natpassYaml('peer'),
-  verify (settings, reject) {
-    verifyClientTls(settings, reject)
-    verifyRules(settings.rules ?? [], ['rules'], reject)
-  },
+  verify: verifyPeerOptions,
   finish: (settings) => settings
 }
 
@@ -47,7 +44,7 @@ const settingsOf = (t: Test, program: 'relay' | 'peer', text: string, flags = {}
 
 const refused = (t: Test, program: 'relay' | 'peer', text: string): string => complaint(t, () => loaded(t, program, text)).replace(/^.*\/np\.yaml/, 'np.yaml')
 
-const pems = t.testdir({ 'c.pem': cert, 'k.pem': key })
+const pems = t.testdir({ 'c.pem': cert, 'k.pem': key, password: 'hunter2' })
 
 t.test('a server', async (t) => {
   const { services: [{ settings, isForeign }], secrets } = loaded(t, 'relay', 'listen: 6154\nsecret: 0123456789\n')
@@ -66,6 +63,25 @@ t.test('a client', async (t) => {
   t.match(settingsOf(t, 'peer', 'secret: x\nssl: { insecure: true }\n'), { insecure: false, rules: undefined })
 })
 
+t.test('the page of a client, by the password that options or the environment give', async (t) => {
+  const dashboard = 'secret: x\nid: me\ndashboard: { listen: 0.0.0.0, port: 81 }\n'
+  const page = (flags = {}): object => {
+    const { services: [{ settings }], warnings } = loaded(t, 'peer', dashboard, flags)
+    return [(settings as { page?: unknown }).page, warnings.length]
+  }
+  const secretFile = join(pems, 'password')
+  chmodSync(secretFile, 0o600)
+  t.same(page(), [{ host: '127.0.0.1', port: 81 }, 1])
+  t.same(page({ 'page-password': 'hunter2' }), [{ host: '0.0.0.0', port: 81 }, 0])
+  t.same(page({ 'page-password-file': secretFile }), [{ host: '0.0.0.0', port: 81 }, 0])
+  t.same(page({ page: '127.0.0.1:82' }), [{ host: '127.0.0.1', port: 82 }, 0])
+  process.env.TUNPIPE_PAGE_PASSWORD = 'hunter2'
+  t.teardown(() => { delete process.env.TUNPIPE_PAGE_PASSWORD })
+  t.same(page(), [{ host: '0.0.0.0', port: 81 }, 0])
+  process.env.TUNPIPE_PAGE_PASSWORD = ''
+  t.same(page(), [{ host: '127.0.0.1', port: 81 }, 1], 'an empty variable is none')
+})
+
 t.test('what is wrong', async (t) => {
   const rule = '- { name: a, target: b, type: '
   const wrong: Array<[program: 'relay' | 'peer', text: string, message: string]> = [
@@ -76,6 +92,7 @@ t.test('what is wrong', async (t) => {
     ['relay', 'secret: x\ntls:\n  key: /nowhere/k\n  crt: /nowhere/c\n', 'np.yaml:4: tls.crt: cannot be read ("/nowhere/c"): no such file or directory'],
     ['peer', 'secret: x\nserver: h\n', 'np.yaml:2: server: not the address of a server ("h"), expected HOST:PORT such as 192.0.2.7:17000'],
     ['peer', 'secret: x\n\nid: a b\n', 'np.yaml:3: id: not an id ("a b"), expected at most 64 letters, digits, ".", "_", "@" or "-", but not server or any'],
+    ['peer', 'secret: x\ndashboard:\n  listen: no host\n', 'np.yaml:3: dashboard.listen: not an address to listen on ("no host:8080"), expected HOST:PORT or PORT (then on 127.0.0.1)'],
     ['peer', `secret: x\nrules:\n${rule}shell }\n${rule}vnc }\n`, 'np.yaml:4: rules.1.name: the name a is that of another rule as well, expected one of its own'],
     ['peer', `secret: x\nrules:\n${rule}tcp }\n`, 'np.yaml:3: rules.0.remote_port: missing, expected 1 to 65535, since it is a rule of type tcp'],
     ['peer', `secret: x\nrules:\n${rule}ssh }\n`, 'np.yaml:3: rules.0.type: not a choice ("ssh"), expected shell, vnc, bench, code-server, tcp or udp']

@@ -23,7 +23,8 @@ const good: Array<[field: z.ZodType, input: unknown, output: unknown]> = [
   [hostPort(), 9100, { host: '127.0.0.1', port: 9100 }],
   [hostPort(), '0.0.0.0:0', { host: '0.0.0.0', port: 0 }],
   [hostPort(), '[::1]:9100', { host: '::1', port: 9100 }],
-  [hostPort(), 'localhost:9100', { host: 'localhost', port: 9100 }]
+  [hostPort(), 'localhost:9100', { host: 'localhost', port: 9100 }],
+  [hostPort(), { host: '::', port: 0 }, { host: '::', port: 0 }]
 ]
 
 t.test('what is fine', async (t) => {
@@ -51,6 +52,7 @@ const bad: Array<[field: z.ZodType, input: unknown, message: string]> = [
   [listenText(), 'ws://a b:80', 'not an address to listen on ("ws://a b:80"), expected ws://HOST:PORT or wss://HOST:PORT'],
   [hostPort(), 'x', 'not an address to listen on ("x"), expected HOST:PORT or PORT (then on 127.0.0.1)'],
   [hostPort(), ':80', 'not an address to listen on (":80"), expected HOST:PORT or PORT (then on 127.0.0.1)'],
+  [hostPort(), { host: '::', port: 65536 }, 'not an address to listen on (a section), expected HOST:PORT or PORT (then on 127.0.0.1)'],
   [hostPort(), '127.0.0.1:99999', 'not an address to listen on ("127.0.0.1:99999"), expected HOST:PORT or PORT (then on 127.0.0.1)'],
   [range(), 'x'.repeat(100), `not a CIDR ("${'x'.repeat(60)}..."), expected a.b.c.d/8 to /30`]
 ]
