@@ -8,7 +8,7 @@ export type { NatpassClientStatus, NatpassRelayStatus, NatpassServerStatus } fro
 export type { ClientTraffic, LinkEnding, LinkRefusal, MessageDrop, NatpassRelayStats, NatpassRejectReason } from './relay/stats.ts'
 export type { NatpassTap, NatpassTapFilter } from './relay/taps.ts'
 export { NatpassPeer } from './peer/peer.ts'
-export type { NatpassLinkStatus, NatpassPageStatus, NatpassPeerEvents, NatpassPeerInit, NatpassPeerStats, NatpassPeerStatus, NatpassRuleStatus } from './peer/settings.ts'
+export type { NatpassLinkStatus, NatpassPageStatus, NatpassPeerEvents, NatpassPeerInit, NatpassPeerStats, NatpassPeerStatus, NatpassRuleStatus, NatpassServedLinkStatus } from './peer/settings.ts'
 export type { Allowance, AllowanceInit } from './peer/allowance.ts'
 export type { DatagramLoss } from './peer/datagrams.ts'
 export type { OpenedShell } from './peer/page/page-shell.ts'

@@ -4,12 +4,13 @@ import type { LostDatagrams } from './datagrams.ts'
 import { CodeServers } from './code/code-servers.ts'
 import { Desktops } from './desktop/desktops.ts'
 import { Ports } from './ports.ts'
-import type { PeerSettings, NatpassPeerStats } from './settings.ts'
+import type { PeerSettings, NatpassPeerStats, NatpassServedLinkStatus } from './settings.ts'
 import { endingBoth, ServedShell } from './shell/served-shell.ts'
 import { startShell } from './shell/shell.ts'
 import type { Attachment, LinkRequest, LinkResponse, ShellExit } from '../protocol/link-codec.ts'
 import { LINK_TYPES, type LinkType } from '../protocol/message-types.ts'
 import type { RateLimitedLog } from '../../../limits/rate-limited-log.ts'
+import { ServedLinks } from './served-links.ts'
 import { LinkClosedError } from '../../../errors.ts'
 import { bridge } from '../../../streams/bridge.ts'
 import { printable, reasonOf } from '../../../text/printable.ts'
@@ -44,6 +45,7 @@ export class ControlledEnd {
   readonly #shells = new Map<string, ServedShell>()
   /** Those that are not there yet. */
   #starting = 0
+  readonly #links = new ServedLinks()
 
   constructor (init: ControlledEndInit) {
     this.#init = init
@@ -78,12 +80,19 @@ export class ControlledEnd {
       await serve(opening, () => {
         stats.accepted++
         stats.links++
+        this.#links.add(opening, type)
         log.log('info', about, 'link opened')
-      }, () => { stats.links-- })
+      }, () => {
+        stats.links--
+        this.#links.delete(opening)
+      })
     } catch (err) {
       if (opening.isPending) refuse(reasonOf(err as Error))
     }
   }
+
+  /** Those that are open. */
+  links (): NatpassServedLinkStatus[] { return this.#links.status() }
 
   /** The other end has resized its terminal. */
   resize (link: string, rows: number, columns: number): void {
@@ -118,7 +127,7 @@ export class ControlledEnd {
   }
 
   async #shell (opening: NatpassOpening, session: ShellSession, onOpen: () => void, onEnd: () => void): Promise<void> {
-    const { client, request: { cshell } } = opening.request
+    const { client, request: { cshell }, traffic } = opening.request
     const id = String(opening.id)
     if (this.#shells.has(id)) throw new Error('this shell is there already')
     if (this.#shells.size + this.#starting >= MAX_SHELLS) throw new Error('too many shells are open here')
@@ -126,7 +135,7 @@ export class ControlledEnd {
     const { exec, env } = this.#allowances.command(client, { exec: cshell?.exec ?? undefined, env: cshell?.env ?? [] })
     this.#starting++
     const shell = await startShell({ exec, env, clock }).finally(() => { this.#starting-- })
-    const served = new ServedShell({ shell, client, clock })
+    const served = new ServedShell({ shell, client, traffic, clock })
     let link
     try {
       link = opening.accept({ token: served.token })
@@ -146,7 +155,9 @@ export class ControlledEnd {
     await new Promise(setImmediate) // the loss of the link before may have come in the same read: its readers know by then
     const id = String(opening.id)
     const shell = this.#shells.get(id)
-    if (shell?.mayAttach(opening.request.client, again) !== true) throw new Error('there is no such shell to attach to')
+    const { client, traffic } = opening.request
+    if (shell?.mayAttach(client, again) !== true) throw new Error('there is no such shell to attach to')
+    if (shell.traffic !== undefined) traffic?.continue(shell.traffic)
     shell.attach(opening.accept({ received: shell.received }), again.received, (exit) => { session.tellExit(id, exit) })
   }
 

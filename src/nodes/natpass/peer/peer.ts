@@ -102,6 +102,7 @@ export class NatpassPeer extends EventEmitter<NatpassPeerEvents> {
       ...this.#rates.perSecond,
       ...this.stats,
       rules: this.#rules.map((rule) => rule.status()),
+      served: this.#controlled.links(),
       page: this.#settings.page === undefined ? undefined : { url: this.#page?.url, problem: this.#pageProblem }
     }
   }

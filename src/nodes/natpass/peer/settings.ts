@@ -3,6 +3,7 @@ import type { DatagramLoss } from './datagrams.ts'
 import { peerOptions, verifyPeerOptions } from './options.ts'
 import type { Rule, RuleType } from './rules.ts'
 import type { TrafficCounts } from '../protocol/link-traffic.ts'
+import type { LinkType } from '../protocol/message-types.ts'
 import { readOptions, rejectOption, type InitOf, type SettingsOf } from '../../common/options/option.ts'
 import type { PeerConnection } from '../../common/status.ts'
 import type { BackoffInit } from '../../../limits/backoff.ts'
@@ -72,6 +73,14 @@ export interface NatpassRuleStatus extends TrafficCounts {
   problem: string | undefined
 }
 
+/** A link that another client has open here, and what it has carried. */
+export interface NatpassServedLinkStatus extends NatpassLinkStatus {
+  client: string
+  /** What the client calls its rule, as it may be shown. */
+  rule: string
+  type: LinkType
+}
+
 /** What a peer has counted; `links` is a gauge, and bytes are those of the connection with all framing. */
 export interface NatpassPeerStats {
   /** Links that others have open here. */
@@ -93,6 +102,8 @@ export interface NatpassPeerStatus extends PeerConnection, NatpassPeerStats {
   server: string
   id: string
   rules: NatpassRuleStatus[]
+  /** Links that others have open here. */
+  served: NatpassServedLinkStatus[]
   /** Undefined when there is none. */
   page: NatpassPageStatus | undefined
 }

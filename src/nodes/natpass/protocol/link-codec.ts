@@ -1,6 +1,6 @@
 /** Virtual links on the wire of natpass, as a codec of `linkMux` (natpass protocol, sections 4.1 and 6). */
 import { randomBytes } from 'node:crypto'
-import type { LinkTraffic } from './link-traffic.ts'
+import { LinkTraffic } from './link-traffic.ts'
 import { CODE_TYPES, DESKTOP_TYPES, MessageType, SERVER } from './message-types.ts'
 import { bodyOf, messageOfBody, type Message, type MessageInit } from './messages.ts'
 import { ResetCode, type MuxCodec, type MuxDecoder, type MuxEncoder, type MuxFrames } from '../../../transforms/link-mux/index.ts'
@@ -39,7 +39,7 @@ export interface LinkRequest {
   readonly request: NonNullable<MessageInit['creq']>
   /** To attach to a shell again. */
   readonly again?: Attachment | undefined
-  /** Counts what the link carries. */
+  /** Counts what the link carries. The codec sets it where the other end opens. */
   readonly traffic?: LinkTraffic | undefined
 }
 
@@ -265,9 +265,10 @@ class LinkDecoder implements MuxDecoder<string, LinkRequest, LinkResponse, Messa
   #open ({ link_id: id, from, creq }: Message, frames: MuxFrames<string, LinkRequest, LinkResponse>): void {
     if (creq == null || this.#entries.has(id) || id.length > MAX_ID || from.length > MAX_CLIENT) return // what cannot be answered in a frame
     const { link, ...request } = creq
-    this.#entries.set(id, newEntry(from, creq._type, false, link != null))
+    const traffic = new LinkTraffic()
+    this.#entries.set(id, newEntry(from, creq._type, false, link != null, traffic))
     const again = (link?.token?.length ?? 0) === 0 ? undefined : { id, token: link?.token as Uint8Array, received: Number(link?.received ?? 0) }
-    frames.open(id, { client: from, request, again }, windowOf(link))
+    frames.open(id, { client: from, request, again, traffic }, windowOf(link))
   }
 
   #answer (id: string, entry: Entry, { from, crep }: Message, frames: MuxFrames<string, LinkRequest, LinkResponse>): void {

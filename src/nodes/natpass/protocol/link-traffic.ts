@@ -1,4 +1,4 @@
-/** What links have carried, as the client counts that has opened them. */
+/** What links have carried, as the client counts that they are of. */
 
 /** Bytes and messages of content: what opens and ends a link, and credit, is none. */
 export interface TrafficCounts {
@@ -13,10 +13,13 @@ export class LinkTraffic implements TrafficCounts {
   packetsIn = 0
   bytesOut = 0
   packetsOut = 0
-  readonly #total: LinkTraffic | undefined
+  #total: LinkTraffic | undefined
 
   /** @param total - counts the same, for many links */
   constructor (total?: LinkTraffic) { this.#total = total }
+
+  /** Goes on for a link that was lost: that one counts the same from now on. */
+  continue (lost: LinkTraffic): void { this.#total = lost }
 
   received (bytes: number): void {
     this.bytesIn += bytes

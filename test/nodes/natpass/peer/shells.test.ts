@@ -94,7 +94,8 @@ t.test('either end loses its connection, and the server restarts: no output is m
   const numbers = input.match(/^\d+(?=\r$)/gm) ?? []
   t.equal(numbers.length, LINES)
   t.equal(numbers.findIndex((number, i) => Number(number) !== i + 1), -1)
-  t.match(nas.status(), { links: 1, accepted: 1, refused: 0 })
+  t.match(nas.status(), { links: 1, accepted: 1, refused: 0, served: [{ client: 'laptop', rule: 'sh', type: 'shell' }] })
+  t.ok(nas.status().served[0].bytesOut >= numbers.join('\r\n').length, 'what the links before have carried counts')
   t.match(laptop.status(), { rules: [{ links: 1, opened: 1 }] })
   user.type('stty size; exit 3\n')
   t.match(await user.over, { type: 'exit', code: 3 })

@@ -1,7 +1,11 @@
 /** Rules and their links in the form of the original (natpass protocol, section 5). */
-import type { NatpassRuleStatus } from '../settings.ts'
+import type { NatpassLinkStatus, NatpassPeerStatus, NatpassRuleStatus, NatpassServedLinkStatus } from '../settings.ts'
+
+/** What is shown. */
+export type CountedStatus = Pick<NatpassPeerStatus, 'rules' | 'served'>
 
 export interface InfoCounts {
+  /** Those of the configuration. */
   readonly rules: number
   readonly virtual_links: number
   /** Terminals and desktops. */
@@ -12,7 +16,7 @@ export interface RuleCounts {
   readonly name: string
   /** Absent of a measurement. */
   readonly remote?: string
-  /** 0 while it does not listen. */
+  /** 0 while it does not listen, and of a rule of another client. */
   readonly port: number
   readonly type: string
   readonly links: readonly LinkCounts[] | null
@@ -26,15 +30,35 @@ export interface LinkCounts {
   readonly recv_packet: number
 }
 
-export function infoOf (rules: readonly NatpassRuleStatus[]): InfoCounts {
-  const linksOf = (some: readonly NatpassRuleStatus[]): number => some.reduce((sum, { links }) => sum + links, 0)
-  return { rules: rules.length, virtual_links: linksOf(rules), sessions: linksOf(rules.filter(({ type }) => type === 'shell' || type === 'vnc')) }
+/** Links of both directions count. */
+export function infoOf ({ rules, served }: CountedStatus): InfoCounts {
+  const links = [...rules.flatMap(({ type, links }) => Array<string>(links).fill(type)), ...served.map(({ type }) => type)]
+  return { rules: rules.length, virtual_links: links.length, sessions: links.filter((type) => type === 'shell' || type === 'vnc').length }
 }
 
-/** None are `null`, as in the original. */
-export const rulesOf = (rules: readonly NatpassRuleStatus[]): readonly RuleCounts[] | null => rules.length === 0 ? null : rules.map(ruleCounts)
+/** Rules of others are those that have links open here. None at all are `null`, as in the original. */
+export function rulesOf ({ rules, served }: CountedStatus): readonly RuleCounts[] | null {
+  const all = [...rules.map(ruleCounts), ...rulesOfOthers(served)]
+  return all.length === 0 ? null : all
+}
 
 function ruleCounts ({ name, target, type, url, open }: NatpassRuleStatus): RuleCounts {
-  const links = open.map(({ id, bytesIn, packetsIn, bytesOut, packetsOut }) => ({ id, send_bytes: bytesOut, send_packet: packetsOut, recv_bytes: bytesIn, recv_packet: packetsIn }))
-  return { name, ...(type === 'bench' ? {} : { remote: target }), port: Number(/:(\d+)$/.exec(url ?? '')?.[1] ?? 0), type, links: links.length === 0 ? null : links }
+  return { name, ...(type === 'bench' ? {} : { remote: target }), port: Number(/:(\d+)$/.exec(url ?? '')?.[1] ?? 0), type, links: open.length === 0 ? null : open.map(linkCounts) }
 }
+
+function rulesOfOthers (served: readonly NatpassServedLinkStatus[]): RuleCounts[] {
+  const groups = new Map<string, NatpassServedLinkStatus[]>()
+  for (const link of served) {
+    const key = JSON.stringify([link.client, link.rule, link.type])
+    const group = groups.get(key)
+    if (group === undefined) groups.set(key, [link])
+    else group.push(link)
+  }
+  return [...groups.values()].map((links) => {
+    const [{ client, rule, type }] = links
+    return { name: rule, remote: client, port: 0, type: type === 'code' ? 'code-server' : type, links: links.map(linkCounts) }
+  })
+}
+
+const linkCounts = ({ id, bytesIn, packetsIn, bytesOut, packetsOut }: NatpassLinkStatus): LinkCounts =>
+  ({ id, send_bytes: bytesOut, send_packet: packetsOut, recv_bytes: bytesIn, recv_packet: packetsIn })

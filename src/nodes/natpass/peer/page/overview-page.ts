@@ -28,8 +28,8 @@ export async function serveOverviewPage (init: OverviewPageInit): Promise<Overvi
     index: overviewPage(init.name, assets),
     maxMessage: 1, // there is no WebSocket
     routes: {
-      '/api/info': json(({ rules }) => infoOf(rules)),
-      '/api/rules': json(({ rules }) => rulesOf(rules)),
+      '/api/info': json(infoOf),
+      '/api/rules': json(rulesOf),
       '/api/status': json((status) => status)
     },
     taker: () => undefined

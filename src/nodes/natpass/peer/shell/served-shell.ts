@@ -4,6 +4,7 @@ import { isLoss } from './loss.ts'
 import { ResumableLink, type Carrier } from './resumable-link.ts'
 import type { Shell } from './shell.ts'
 import { TOKEN_BYTES, type Attachment, type ShellExit } from '../../protocol/link-codec.ts'
+import type { LinkTraffic } from '../../protocol/link-traffic.ts'
 import { LinkClosedError } from '../../../../errors.ts'
 import { bridge } from '../../../../streams/bridge.ts'
 import { wrapLink } from '../../../../streams/wrap-link.ts'
@@ -16,11 +17,14 @@ export interface ServedShellInit {
   shell: Shell
   /** The id of the client that has opened it. */
   client: string
+  /** Of its link, and of those that follow it. */
+  traffic: LinkTraffic | undefined
   clock: Clock
 }
 
 export class ServedShell {
   readonly token: Uint8Array = randomBytes(TOKEN_BYTES)
+  readonly traffic: LinkTraffic | undefined
   readonly #shell: Shell
   readonly #client: string
   readonly #clock: Clock
@@ -29,7 +33,8 @@ export class ServedShell {
   #exit: ShellExit | undefined
   #tellExit: (exit: ShellExit) => void = () => {}
 
-  constructor ({ shell, client, clock }: ServedShellInit) {
+  constructor ({ shell, client, traffic, clock }: ServedShellInit) {
+    this.traffic = traffic
     this.#shell = shell
     this.#client = client
     this.#clock = clock

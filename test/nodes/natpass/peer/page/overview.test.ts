@@ -3,9 +3,11 @@ import { once } from 'node:events'
 import { connect, createServer, type AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
 import { until } from '../../../../helpers/ends.ts'
+import { join } from '../../../../helpers/natpass/client.ts'
 import { portOf, startPeer } from '../../../../helpers/natpass/peers.ts'
 import { serve } from '../../../../helpers/natpass/serve.ts'
 import { NatpassPeer } from '../../../../../src/nodes/natpass/peer/peer.ts'
+import { LINK_TYPES, MessageType } from '../../../../../src/nodes/natpass/protocol/message-types.ts'
 
 const init = { server: '127.0.0.1:1', secret: 'x', id: 'laptop' }
 
@@ -47,6 +49,45 @@ t.test('rules and links, with what they have carried', async (t) => {
   user.end()
   await until(() => laptop.status().rules[0].links === 0)
   t.match(await read(laptop, '/api/status'), { id: 'laptop', rules: [{ opened: 1, open: [], bytesIn: 10, packetsIn: 1, bytesOut: 10, packetsOut: 1 }, { name: 'way' }] })
+})
+
+t.test('links that others have open here are those of rules as well, in the form of the original', async (t) => {
+  const { port } = await serve(t)
+  const nas = await startPeer(t, port, { allow: ['tcp', 'bench'], page: '0', rules: [{ name: 'own', target: 'laptop', type: 'bench' }] })
+  const laptop = await startPeer(t, port, { id: 'laptop', rules: [{ name: 'echo', target: 'nas', type: 'tcp', remotePort: await echo(t) }, { name: 'way', target: 'nas', type: 'bench' }] })
+  t.equal((await fetch(laptop.status().rules[1].url as string)).status, 200, 'a measurement leaves no link')
+  const users = [connect(portOf(laptop), '127.0.0.1'), connect(portOf(laptop), '127.0.0.1')]
+  for (const [i, user] of users.entries()) {
+    user.write('a'.repeat(i + 1))
+    await once(user, 'data')
+  }
+  t.same(await read(nas, '/api/info'), { rules: 1, virtual_links: 2, sessions: 0 })
+  const ids = laptop.status().rules[0].open.map(({ id }) => id)
+  const counts = (count: number): object => ({ send_bytes: count, send_packet: 1, recv_bytes: count, recv_packet: 1 })
+  t.same(await read(nas, '/api/rules'), [
+    { name: 'own', port: portOf(nas), type: 'bench', links: null },
+    { name: 'echo', remote: 'laptop', port: 0, type: 'tcp', links: [{ id: ids[0], ...counts(1) }, { id: ids[1], ...counts(2) }] }
+  ])
+  t.match(nas.status().served, [{ client: 'laptop', rule: 'echo', type: 'tcp', bytesIn: 1 }, { id: ids[1], bytesOut: 2 }])
+  for (const user of users) user.destroy()
+  await until(() => nas.status().served.length === 0)
+  t.same(await read(nas, '/api/info'), { rules: 1, virtual_links: 0, sessions: 0 })
+})
+
+t.test('names of rules that others choose are shown short and without control characters', async (t) => {
+  const { port } = await serve(t)
+  const nas = await startPeer(t, port, { allow: ['tcp'], page: '0' })
+  const laptop = await join(t, port, 'laptop')
+  const remote = await echo(t)
+  const open = async (link: string, name: string): Promise<void> => {
+    laptop.send({ _type: MessageType.connectReq, to: 'nas', link_id: link, creq: { name, _type: LINK_TYPES.indexOf('tcp'), caddr: { addr: '127.0.0.1', port: remote } } })
+    t.equal((await laptop.next(({ link_id: id }) => id === link)).crep?.ok, true)
+  }
+  await open('1', `\u202e\n${'x'.repeat(50_000)}`)
+  await open('2', '')
+  const rules = await read(nas, '/api/rules') as Array<{ name: string, links: object[] }>
+  t.match(rules[0].name, /^\\u202e\\x0ax{113}\.\.\.$/)
+  t.match(rules[1], { name: '', remote: 'laptop', type: 'tcp', links: [{ id: '2', send_bytes: 0 }] })
 })
 
 t.test('the page is for its own site, and has no other paths', async (t) => {
