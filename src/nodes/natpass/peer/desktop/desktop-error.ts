@@ -7,6 +7,7 @@ export type DesktopErrorCode =
   | 'ERR_DESKTOP_START' // that process cannot be started
   | 'ERR_DESKTOP_TIMEOUT' // it does not connect, or does not answer
   | 'ERR_DESKTOP_WORKER' // it has ended, or says what makes no sense
+  | 'ERR_DESKTOP_VIEWER' // its viewer takes no pictures
   | 'ERR_DESKTOP_SCREEN' // it has no picture: there is no display, for one
 
 /** The text is shown at the other end of the link. */

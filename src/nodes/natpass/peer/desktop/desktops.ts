@@ -2,6 +2,7 @@
 import { DesktopError } from './desktop-error.ts'
 import { loadJpeg } from './jpeg.ts'
 import { ServedDesktop } from './served-desktop.ts'
+import { Slots, type Slot } from './slots.ts'
 import { PEER_PROGRAM, WorkerProcess } from './worker-process.ts'
 import type { LinkRequest, LinkResponse } from '../../protocol/link-codec.ts'
 import { LinkClosedError } from '../../../../errors.ts'
@@ -9,9 +10,6 @@ import type { RateLimitedLog } from '../../../../limits/rate-limited-log.ts'
 import { printable, reasonOf } from '../../../../text/printable.ts'
 import type { Opening } from '../../../../transforms/link-mux/index.ts'
 import type { Clock } from '../../../../types.ts'
-
-/** At one time, those that are being opened or ended included. */
-const MAX_DESKTOPS = 8
 
 export interface DesktopsInit {
   /** The file of the program that captures the screen. Default: `peer` of this package. */
@@ -23,17 +21,25 @@ export interface DesktopsInit {
 export class Desktops {
   readonly #init: DesktopsInit
   readonly #closing = new AbortController()
+  readonly #slots: Slots
   readonly #open = new Set<Promise<void>>()
 
-  constructor (init: DesktopsInit) { this.#init = init }
+  constructor (init: DesktopsInit) {
+    this.#init = init
+    this.#slots = new Slots(init.clock)
+  }
 
   /** Accepts an opening once there is a picture, and serves it to its end. @throws an error for its client when there is none */
   async serve (opening: Opening<LinkRequest, LinkResponse>, onOpen: () => void, onEnd: () => void): Promise<void> {
-    if (this.#open.size >= MAX_DESKTOPS) throw new DesktopError('ERR_DESKTOP_LIMIT', 'too many desktops are open here')
-    const serving = this.#serve(opening, onOpen, onEnd)
-    const ended = serving.catch(() => {})
+    const { client, request: { name } } = opening.request
+    const slot = this.#slots.take(client, name ?? '')
+    const serving = this.#serve(opening, slot, onOpen, onEnd)
+    const ended = slot.ended = serving.catch(() => {})
     this.#open.add(ended)
-    void ended.then(() => { this.#open.delete(ended) })
+    void ended.then(() => {
+      this.#open.delete(ended)
+      this.#slots.free(slot)
+    })
     await serving
   }
 
@@ -43,11 +49,13 @@ export class Desktops {
     await Promise.all(this.#open)
   }
 
-  async #serve (opening: Opening<LinkRequest, LinkResponse>, onOpen: () => void, onEnd: () => void): Promise<void> {
+  async #serve (opening: Opening<LinkRequest, LinkResponse>, slot: Slot, onOpen: () => void, onEnd: () => void): Promise<void> {
     const { program = PEER_PROGRAM, clock, log } = this.#init
     const { client, request: { name, cvnc } } = opening.request
     const about = { client: printable(client), rule: printable(name ?? '') }
-    const signal = AbortSignal.any([opening.signal, this.#closing.signal])
+    const signal = AbortSignal.any([opening.signal, slot.over.signal, this.#closing.signal])
+    await slot.former
+    signal.throwIfAborted()
     const [worker, jpeg] = await Promise.all([WorkerProcess.start({ program, rule: about.rule, clock, signal }), loadJpeg()])
     const stop = (): void => { void worker.close(signal.reason) }
     signal.addEventListener('abort', stop, { once: true })
@@ -56,6 +64,7 @@ export class Desktops {
       const desktop = await ServedDesktop.open({ worker, request: cvnc ?? {}, jpeg, clock })
       const link = opening.accept({}, { messages: true })
       onOpen()
+      slot.silentSince = () => desktop.silentSince
       if (jpeg === undefined) log.log('info', about, 'the optional package sharp is not installed: pictures are not compressed')
       const reason = await desktop.serve(link)
       onEnd()

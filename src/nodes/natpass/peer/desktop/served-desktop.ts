@@ -2,6 +2,7 @@
 import { Blocks, type Block, type Picture } from './blocks.ts'
 import { imagesOf, qualityOf } from './images.ts'
 import { inputOf } from './input.ts'
+import { DesktopError } from './desktop-error.ts'
 import type { EncodeJpeg } from './jpeg.ts'
 import type { WorkerProcess } from './worker-process.ts'
 import { cutText } from './worker/text-limit.ts'
@@ -13,11 +14,15 @@ import { LinkClosedError } from '../../../../errors.ts'
 import { wait } from '../../../../streams/clock.ts'
 import { consume } from '../../../../streams/consume.ts'
 import { MergedSource } from '../../../../streams/merged-source.ts'
-import type { Batch, Clock, Link } from '../../../../types.ts'
+import type { MuxLink } from '../../../../transforms/link-mux/index.ts'
+import type { Batch, Clock } from '../../../../types.ts'
 
 /** Pictures a second. */
 const DEFAULT_RATE = 10
 const MAX_RATE = 50
+
+/** Milliseconds that a viewer may take to take some blocks. Browsers draw nothing while their tab is hidden. */
+const TAKE_TIMEOUT = 30 * 60_000
 
 /** Blocks that are encoded at one time. */
 const BLOCKS_AT_ONCE = 8
@@ -43,11 +48,20 @@ export class ServedDesktop {
   readonly #interval: number
   readonly #blocks: Blocks
   readonly #over = new AbortController()
+  /** Settles when the viewer takes no pictures any more. */
+  readonly #abandoned: Promise<Error>
+  #abandon: (err: Error) => void = () => {}
   #quality: number
   /** The next picture is sent whole. */
   #isWhole = true
   /** When the last picture was to be taken. */
   #dueAt: number
+  /** The viewer takes pictures as it is ready for them. */
+  #hasCredit = false
+  /** When blocks were offered that the link has not taken yet. */
+  #offeredAt: number | undefined
+  /** When the viewer has sent something. */
+  #heardAt: number
 
   private constructor ({ worker, request: { fps, quality }, jpeg, clock }: ServedDesktopInit, first: Picture) {
     this.#worker = worker
@@ -56,7 +70,8 @@ export class ServedDesktop {
     this.#interval = 1000 / Math.min(fps || DEFAULT_RATE, MAX_RATE)
     this.#quality = qualityOf(quality)
     this.#blocks = new Blocks(first)
-    this.#dueAt = clock.now()
+    this.#abandoned = new Promise((resolve) => { this.#abandon = resolve })
+    this.#dueAt = this.#heardAt = clock.now()
   }
 
   /** Waits for the first picture. @throws {DesktopError} without one */
@@ -66,12 +81,17 @@ export class ServedDesktop {
     return new ServedDesktop(init, await worker.capture() as Picture) // the first answer is one or an error
   }
 
+  /** Since when the viewer seems to be gone: it takes no pictures, or, where nobody can tell that, says nothing. Undefined while it takes them. */
+  get silentSince (): number | undefined { return this.#hasCredit ? this.#offeredAt : this.#heardAt }
+
   /** Serves a link of messages. Settles with why it has ended, when the process has ended as well. */
-  async serve (link: Pick<Link, 'source' | 'flow' | 'sink' | 'abort'>): Promise<Error> {
+  async serve (link: Pick<MuxLink, 'source' | 'flow' | 'sink' | 'abort' | 'halfClose'>): Promise<Error> {
+    this.#hasCredit = link.halfClose
     const out = new MergedSource(this.#images())
     this.#worker.onClipboard = (text) => { out.put('clipboard', clipboardOf(text)) }
     const reason = await Promise.race([
       this.#worker.failed,
+      this.#abandoned,
       link.sink(out).then(closed, (err: Error) => err),
       consume(link, (batch) => this.#take(batch)).then(closed, (err: Error) => err)
     ])
@@ -87,9 +107,21 @@ export class ServedDesktop {
     for (;;) {
       if (this.#isWhole) blocks = this.#blocks.all()
       this.#isWhole = false
-      for (let i = 0; i < blocks.length; i += BLOCKS_AT_ONCE) yield await imagesOf(this.#blocks, blocks.slice(i, i + BLOCKS_AT_ONCE), this.#quality, this.#jpeg)
+      for (let i = 0; i < blocks.length; i += BLOCKS_AT_ONCE) yield * this.#offer(await imagesOf(this.#blocks, blocks.slice(i, i + BLOCKS_AT_ONCE), this.#quality, this.#jpeg))
       const picture = await this.#capture()
       blocks = picture === undefined ? [] : this.#blocks.update(picture)
+    }
+  }
+
+  /** Blocks, until the link has taken them. */
+  * #offer (images: Batch): Generator<Batch> {
+    this.#offeredAt = this.#clock.now()
+    const timer = this.#clock.set(TAKE_TIMEOUT, () => { this.#abandon(new DesktopError('ERR_DESKTOP_VIEWER', `the viewer has taken no picture for ${TAKE_TIMEOUT / 60_000} minutes`)) }).unref()
+    try {
+      yield images
+    } finally {
+      this.#offeredAt = undefined
+      this.#clock.clear(timer)
     }
   }
 
@@ -102,6 +134,7 @@ export class ServedDesktop {
   }
 
   async #take (batch: Batch): Promise<void> {
+    this.#heardAt = this.#clock.now()
     for (const body of batch) await this.#act(messageOfBody(body))
   }
 

@@ -26,11 +26,12 @@ async function world (t: Test): Promise<World> {
   return { port, nas, laptop: await join(t, port, 'laptop'), workers: await FakeWorkers.listen(t) }
 }
 
-const request = ({ rule }: FakeWorkers, { link = LINK, window, ...cvnc }: NonNullable<NonNullable<MessageInit['creq']>['cvnc']> & { link?: string, window?: number } = {}): MessageInit => ({
+/** @param rule - a number: another one is another rule of the client, of which each has one desktop */
+const request = (workers: FakeWorkers, { link = LINK, rule = 0, window, ...cvnc }: NonNullable<NonNullable<MessageInit['creq']>['cvnc']> & { link?: string, rule?: number, window?: number } = {}): MessageInit => ({
   _type: MessageType.connectReq,
   to: 'nas',
   link_id: link,
-  creq: { name: rule, _type: LINK_TYPES.indexOf('vnc'), cvnc: { fps: 50, quality: RAW, ...cvnc }, ...(window === undefined ? {} : { link: { version: 1, window } }) }
+  creq: { name: `${'0'.repeat(rule)}${workers.rule}`, _type: LINK_TYPES.indexOf('vnc'), cvnc: { fps: 50, quality: RAW, ...cvnc }, ...(window === undefined ? {} : { link: { version: 1, window } }) }
 })
 
 const on = (type: keyof typeof MessageType, fields: MessageInit = {}, link = LINK): MessageInit => ({ _type: MessageType[type], to: 'nas', link_id: link, ...fields })
@@ -142,7 +143,7 @@ t.test('a process that ends at once, and one in the middle', async (t) => {
 
 t.test('a process that sends garbage ends the link, and no other one', async (t) => {
   const all = await world(t)
-  const [bad, good] = [await opened(all, () => plain(1, 1), { link: 'bad' }), await opened(all, () => plain(1, 1), { link: 'good' })]
+  const [bad, good] = [await opened(all, () => plain(1, 1), { link: 'bad' }), await opened(all, () => plain(1, 1), { link: 'good', rule: 1 })]
   bad.text('garbage')
   await all.laptop.next(isOf('bad', 'disconnect'))
   await isGone(bad)
@@ -180,7 +181,7 @@ t.test('the end of the peer ends all processes', async (t) => {
   const all = await world(t)
   const worker = await opened(all, () => plain(1, 1))
   await worker.stay()
-  all.laptop.send(request(all.workers, { link: 'starting' }))
+  all.laptop.send(request(all.workers, { link: 'starting', rule: 1 }))
   const starting = await all.workers.next()
   await all.nas.close()
   t.notOk(isRunning(worker.started.pid))
@@ -189,16 +190,28 @@ t.test('the end of the peer ends all processes', async (t) => {
 
 t.test('eight at one time; there is room again when one has ended', async (t) => {
   const all = await world(t)
-  const links = Array.from({ length: 8 }, (_, i) => `link${i}`)
+  const phone = { ...all, laptop: await join(t, all.port, 'phone') }
   const workers: FakeWorker[] = []
-  for (const link of links) workers.push(await opened(all, () => plain(1, 1), { link }))
+  for (let i = 0; i < 8; i++) workers.push(await opened(i < 4 ? all : phone, () => plain(1, 1), { link: `link${i}`, rule: i }))
   t.equal(new Set(workers.map(({ started: { token } }) => token)).size, 8)
-  all.laptop.send(request(all.workers, { link: 'ninth' }))
-  t.equal(await refusal(all.laptop, 'ninth'), 'too many desktops are open here')
+  const tablet = await join(t, all.port, 'tablet')
+  tablet.send(request(all.workers, { link: 'ninth' }))
+  t.equal(await refusal(tablet, 'ninth'), 'too many desktops are open here')
+  all.laptop.send(request(all.workers, { link: 'fifth', rule: 9 }))
+  t.equal(await refusal(all.laptop, 'fifth'), '4 desktops of this client are open here')
   all.laptop.send(ended('nas', 'link3'))
   await isGone(workers[3])
   await until(() => all.nas.stats.links === 7)
-  await opened(all, () => plain(1, 1), { link: 'tenth' })
+  await opened({ ...all, laptop: tablet }, () => plain(1, 1), { link: 'tenth' })
+})
+
+t.test('a client that opens a rule again: its former link ends', async (t) => {
+  const all = await world(t)
+  const former = await opened(all, () => plain(1, 1), { link: 'former' })
+  await opened(all, () => plain(1, 1), { link: 'again' })
+  await all.laptop.next(isOf('former', 'disconnect'))
+  await isGone(former)
+  t.match(all.nas.status().served, [{ id: 'again', client: 'laptop', type: 'vnc' }])
 })
 
 t.test('vnc_ctrl: another quality and cursor, and the picture is whole', async (t) => {

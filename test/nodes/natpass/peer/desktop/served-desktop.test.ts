@@ -37,6 +37,7 @@ async function serving (request: DesktopRequest): Promise<Serving> {
   let source: AsyncIterator<Batch> | undefined
   let fail: (err: Error) => void = () => {}
   const ended = desktop.serve({
+    halfClose: true,
     source: viewer,
     sink: (batches) => {
       source = batches[Symbol.asyncIterator]()
