@@ -15,7 +15,7 @@ import { wait } from '../../../../streams/clock.ts'
 import { consume } from '../../../../streams/consume.ts'
 import { MergedSource } from '../../../../streams/merged-source.ts'
 import type { MuxLink } from '../../../../transforms/link-mux/index.ts'
-import type { Batch, Clock } from '../../../../types.ts'
+import type { Batch, Clock, Link } from '../../../../types.ts'
 
 /** Pictures a second. */
 const DEFAULT_RATE = 10
@@ -85,7 +85,7 @@ export class ServedDesktop {
   get silentSince (): number | undefined { return this.#hasCredit ? this.#offeredAt : this.#heardAt }
 
   /** Serves a link of messages. Settles with why it has ended, when the process has ended as well. */
-  async serve (link: Pick<MuxLink, 'source' | 'flow' | 'sink' | 'abort' | 'halfClose'>): Promise<Error> {
+  async serve (link: Pick<Link, 'source' | 'flow' | 'sink' | 'abort'> & Pick<MuxLink, 'halfClose'>): Promise<Error> {
     this.#hasCredit = link.halfClose
     const out = new MergedSource(this.#images())
     this.#worker.onClipboard = (text) => { out.put('clipboard', clipboardOf(text)) }
