@@ -18,6 +18,8 @@ const GROUPS = {
   cli: { folders: ['cli/candy/original', 'cli/config', 'cli/natpass/original', 'cli/rustdesk/original', 'cli/showchain'], except: ['nat', 'programs', 'usage'] },
   gotunnel: { folders: ['nodes/gotunnel'], except: ['hostile', 'many-users', 'stalled-users'] },
   natpass: { folders: ['nodes/common', 'nodes/common/options', 'nodes/natpass/peer', 'nodes/natpass/protocol', 'nodes/natpass/relay'] },
+  'natpass-code': { folders: ['nodes/natpass/peer/code'] },
+  'natpass-desktop': { folders: ['nodes/natpass/peer/desktop', 'nodes/natpass/peer/desktop/worker'] },
   'natpass-shell': { folders: ['nodes/natpass/peer/page', 'nodes/natpass/peer/shell', 'nodes/stun'], except: ['chromium', 'desktop-chromium', 'overview-chromium'] },
   parts: {
     folders: ['bench', 'buffers', 'crypto', 'crypto/nacl', 'crypto/sha256', 'docs', 'limits', 'nat', 'net', 'net/native', 'streams', 'text'],
