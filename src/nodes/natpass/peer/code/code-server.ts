@@ -21,6 +21,23 @@ const MAX_NAME = 128
 
 const PROGRAM = 'code-server'
 
+/**
+ * Runs a program, and beside it, in its group, what ends the group when this process is gone, however it has ended: its standard input
+ * is open as long as this process. The arguments are the folder of the socket, the program, and those of that.
+ */
+const GUARDED = `folder=$1
+shift
+exec 3<&0 </dev/null
+(
+  trap '' HUP INT TERM
+  read -r line <&3
+  kill -TERM 0
+  sleep 1
+  rm -rf -- "$folder"
+  kill -KILL 0
+) >/dev/null 2>&1 &
+exec "$@" 3<&-`
+
 export class CodeServerError extends CodedError<'ERR_CODE_SERVER'> {
   override readonly name = 'CodeServerError'
 
@@ -74,7 +91,7 @@ export async function startCodeServer ({ folder, name, clock, signal, env = proc
   const socketPath = join(sockets, 'code.sock')
   signal.throwIfAborted()
   const args = ['--auth', 'none', '--socket', socketPath, '--user-data-dir', join(own, 'data'), '--extensions-dir', join(own, 'extensions'), '--config', join(own, 'conf')]
-  const child = spawn(program, args, { cwd: own, env: withoutSecrets(env), detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn('/bin/sh', ['-c', GUARDED, 'sh', sockets, program, ...args], { cwd: own, env: withoutSecrets(env), detached: true, stdio: ['pipe', 'pipe', 'pipe'] })
   const server = new CodeServer(child, socketPath, clock)
   void server.ended.then(() => rm(sockets, { recursive: true, force: true }))
   await server.listening(signal)
@@ -96,6 +113,7 @@ export class CodeServer {
     this.#child = child
     this.socketPath = socketPath
     this.#clock = clock
+    child.stdin?.on('error', () => {}) // nothing is written to it
     this.ended = new Promise((resolve) => {
       child.once('error', (cause) => {
         if (child.pid !== undefined) return
