@@ -3,11 +3,11 @@ import type { WebSocket } from 'ws'
 import type { CodeChannel } from './code-channel.ts'
 import { CodeSocket } from './code-socket.ts'
 import { headerMap, type Headers } from './headers.ts'
+import { pingEach } from '../page/pings.ts'
 import { MessageType } from '../../protocol/message-types.ts'
-import { every } from '../../../../streams/clock.ts'
 import type { Clock } from '../../../../types.ts'
 
-/** Milliseconds between two pings: a browser that has not answered one when the next is due is gone. */
+/** Milliseconds between two pings. */
 const PING = 30_000
 
 export interface RemoteSocketInit {
@@ -37,7 +37,7 @@ export function forwardSocket ({ channel, uri, headers, clock, accept, refuse, w
       }
       accept(answer.header?.['sec-websocket-protocol']?.values?.[0] ?? '', (socket) => {
         joined = new CodeSocket(socket, stream, channel)
-        watch(socket, clock)
+        pingEach(PING, socket, clock)
       })
     },
     fail: (err) => { joined === undefined ? refuse() : joined.end(err.message) }
@@ -48,15 +48,4 @@ export function forwardSocket ({ channel, uri, headers, clock, accept, refuse, w
     stream.close()
   })
   stream.send({ _type: MessageType.codeConnect, csconn: { request_id: stream.id, uri, header: headerMap(headers) } })
-}
-
-function watch (socket: WebSocket, clock: Clock): void {
-  let isAlive = true
-  const pings = every(clock, PING, () => {
-    if (!isAlive && !socket.isPaused) return socket.terminate()
-    isAlive = false
-    socket.ping()
-  }).unref()
-  socket.on('pong', () => { isAlive = true })
-  socket.once('close', () => { pings.stop() })
 }

@@ -1,7 +1,8 @@
 /** A WebSocket of a page, with back-pressure in both directions and a bound of silence. */
 import type { WebSocket } from 'ws'
+import { pingEach } from './pings.ts'
 import { utf8Chunks } from '../shell/utf8-chunks.ts'
-import { every, type Interval } from '../../../../streams/clock.ts'
+import type { Interval } from '../../../../streams/clock.ts'
 import type { Clock } from '../../../../types.ts'
 
 /** Bytes of a message to the browser. */
@@ -10,13 +11,12 @@ const MAX_MESSAGE = 64 * 1024
 /** Bytes that wait for the browser; beyond it the shell has to wait. */
 const QUEUE = 256 * 1024
 
-/** Milliseconds between two pings: a browser that has not answered one when the next is due is gone. */
+/** Milliseconds between two pings. */
 const PING = 15_000
 
 export class Browser {
   readonly #socket: WebSocket
   readonly #pings: Interval
-  #isAlive = true
   #isOver = false
   /** Resolves the promise of `send`. */
   #wake: (() => void) | undefined
@@ -24,9 +24,8 @@ export class Browser {
   /** @param onInput - called with each message; @param onEnd - called once, with the close code */
   constructor (socket: WebSocket, clock: Clock, onInput: (bytes: Uint8Array) => void, onEnd: (code: number) => void) {
     this.#socket = socket
-    this.#pings = every(clock, PING, () => { this.#ping() })
+    this.#pings = pingEach(PING, socket, clock)
     socket.on('message', (bytes) => { onInput(bytes as Buffer) })
-    socket.on('pong', () => { this.#isAlive = true })
     socket.on('error', () => {}) // `close` follows
     socket.on('close', (code) => {
       this.#over()
@@ -70,15 +69,6 @@ export class Browser {
     this.#pings.stop()
     this.#wake?.()
     this.#wake = undefined
-  }
-
-  #ping (): void {
-    if (!this.#isAlive) {
-      this.#socket.terminate()
-      return
-    }
-    this.#isAlive = false
-    this.#socket.ping()
   }
 
   readonly #sent = (): void => {
