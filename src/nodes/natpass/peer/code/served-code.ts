@@ -10,20 +10,28 @@ import type { MessageInit } from '../../protocol/messages.ts'
 import { reasonOf } from '../../../../text/printable.ts'
 import type { MuxLink } from '../../../../transforms/link-mux/index.ts'
 
-/** Requests and WebSockets of one link at one time. */
+/** Requests and WebSockets at one time, of one link and of all links of a client: each is a connection to code-server. */
 const MAX_STREAMS = 256
+const MAX_OF_CLIENT = 512
 
 /** Milliseconds for code-server to accept a WebSocket. */
 const HANDSHAKE_TIMEOUT = 30_000
 
-/** Serves a link until it is over. Settles with the reason. @param socketPath - where code-server listens */
-export async function serveCode (link: MuxLink, socketPath: string): Promise<Error> {
+/**
+ * Serves a link until it is over. Settles with the reason.
+ *
+ * @param socketPath - where code-server listens
+ * @param channels - of all links of the client
+ */
+export async function serveCode (link: MuxLink, socketPath: string, channels: Set<CodeChannel>): Promise<Error> {
   const channel = new CodeChannel(link)
+  const mayOpen = (): boolean => channel.size < MAX_STREAMS && [...channels].reduce((sum, { size }) => sum + size, 0) < MAX_OF_CLIENT
+  channels.add(channel)
   return await channel.run((message, id) => {
     const isRequest = message._type as number === MessageType.codeRequest
-    if (channel.size < MAX_STREAMS) isRequest ? serveRequest(channel, id, message, socketPath) : serveSocket(channel, id, message, socketPath)
+    if (mayOpen()) isRequest ? serveRequest(channel, id, message, socketPath) : serveSocket(channel, id, message, socketPath)
     else isRequest ? refuseRequest(channel, id, 503, 'too many requests at once') : refuseSocket(channel, id, 'too many requests at once')
-  })
+  }).finally(() => { channels.delete(channel) })
 }
 
 function refuseSocket (channel: CodeChannel, id: number, msg: string): void {

@@ -155,6 +155,7 @@ t.test('an answer of an end that gives no credit, and a browser that does not re
 })
 
 interface Controlled {
+  port: number
   nas: NatpassPeer
   client: NatpassClient
   /** Asks for a link. Returns why it is refused, or an empty text. */
@@ -166,11 +167,15 @@ interface Controlled {
 async function controlled (t: Test): Promise<Controlled> {
   const { port } = await serve(t)
   const nas = await startPeer(t, port, { allow: ['code'], codedir: joinPath(newHome(), 'code') })
-  const client = await join(t, port, 'laptop')
+  return { port, nas, ...await asking(t, port, 'laptop') }
+}
+
+/** Another client of it. */
+async function asking (t: Test, port: number, id: string): Promise<Omit<Controlled, 'port' | 'nas'>> {
+  const client = await join(t, port, id)
   const send: Controlled['send'] = (link, message) => { client.send({ to: 'nas', link_id: link, ...message }) }
   const next: Controlled['next'] = (link, type) => client.next((message) => message.link_id === link && isType(type)(message))
   return {
-    nas,
     client,
     send,
     next,
@@ -182,10 +187,14 @@ async function controlled (t: Test): Promise<Controlled> {
   }
 }
 
-t.test('programs of a controlled end: eight, also when they do not listen yet', async (t) => {
-  const { ask, client, nas } = await controlled(t)
-  const waiting = Array.from({ length: 8 }, (_, i) => ask(`hangs${i}`, `hangs${i}`))
-  t.match(await ask('ninth', 'ide'), /^8 code-servers run here already$/)
+t.test('programs of a controlled end: eight, of which a client has four, also when they do not listen yet', async (t) => {
+  const { ask, client, nas, port } = await controlled(t)
+  const [phone, tablet] = [await asking(t, port, 'phone'), await asking(t, port, 'tablet')]
+  const waiting = Array.from({ length: 4 }, (_, i) => ask(`hangs${i}`, `hangs${i}`))
+  t.match(await ask('fifth', 'ide'), /^4 code-servers of this client run here already$/)
+  waiting.push(...Array.from({ length: 4 }, (_, i) => phone.ask(`phone${i}`, `hangs${i}`)))
+  t.match(await phone.ask('phone', 'ide'), /^(8 code-servers|4 code-servers of this client) run here already$/)
+  t.match(await tablet.ask('ninth', 'ide'), /^8 code-servers run here already$/)
   client.send(ended('nas', 'hangs3'))
   let refused: string
   for (let i = 0; (refused = await ask(`again${i}`, 'ide')) !== '';) { // the former one is ending
@@ -231,4 +240,24 @@ t.test('requests and WebSockets of one link: 256', async (t) => {
   await reading
   get('busy', 259, '/')
   t.match(await next('busy', 'codeResponseHeader'), { csrep_hdr: { request_id: { low: 259 }, code: 200 } }, 'and there is room again')
+})
+
+t.test('requests of all links of a client: 512; other clients are not concerned', async (t) => {
+  const { ask, send, next, client, port } = await controlled(t)
+  const get = (link: string, id: number, uri: string): void => { send(link, { _type: MessageType.codeRequest, csreq: { request_id: id, method: 'GET', uri } }) }
+  for (const link of ['one', 'two', 'three']) await ask(link, 'ide')
+  for (const link of ['one', 'two']) for (let id = 1; id <= 256; id++) get(link, id, '/waits')
+  get('three', 1, '/')
+  t.match(await next('three', 'codeResponseHeader'), { csrep_hdr: { code: 503 } })
+  const phone = await asking(t, port, 'phone')
+  await phone.ask('phone', 'ide')
+  phone.send('phone', { _type: MessageType.codeRequest, csreq: { request_id: 1, method: 'GET', uri: '/' } })
+  t.match(await phone.next('phone', 'codeResponseHeader'), { csrep_hdr: { code: 200 } })
+  client.send(ended('nas', 'one'))
+  await client.settled()
+  for (let id = 2; ; id++) { // until the end of that link has arrived
+    get('three', id, '/')
+    if ((await next('three', 'codeResponseHeader')).csrep_hdr?.code === 200) break
+  }
+  t.pass('there is room again')
 })
