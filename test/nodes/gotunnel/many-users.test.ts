@@ -1,4 +1,4 @@
-/** A thousand users at one time through relay and peers: each gets its own bytes, all of them, and nobody else's. */
+/** Many users at one time through relay and peers: each gets its own bytes, all of them, and nobody else's. */
 import { createHash, randomBytes, randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type AddressInfo } from 'node:net'
@@ -8,8 +8,10 @@ import { until } from '../../helpers/ends.ts'
 import { MODES, OTHER_TOKEN, startRelay, TOKEN } from '../../helpers/gotunnel/scripted-client.ts'
 import { startPeer } from '../../helpers/gotunnel/scripted-server.ts'
 import { Wire } from '../../helpers/gotunnel/wire.ts'
+import { sample } from '../../helpers/sample.ts'
 
-const USERS = 1000
+const USERS = sample('users at one time', { short: 200, long: 1000 })
+const ROUNDS = sample('rounds of users that come and go', { short: 5, long: 25 })
 const LARGEST = 60_000
 
 /** What the service of that name answers: a digest of its name and the request, and the request with all its bits turned over. */
@@ -30,7 +32,7 @@ async function service (t: Test, name: string): Promise<number> {
 }
 
 for (const { mode } of MODES) {
-  t.test(`a thousand users over two ports of two identities, ${mode}`, { timeout: 60_000 }, async (t) => {
+  t.test(`many users over two ports of two identities, ${mode}`, { timeout: 60_000 }, async (t) => {
     const { port, relay } = await startRelay(t)
     const ways = await Promise.all([['home', TOKEN], ['office', OTHER_TOKEN]].map(async ([name, token]) => {
       const [local, remotePort] = [await service(t, name), await freePort()]
@@ -75,7 +77,7 @@ t.test('users that come and go without a pause, one connection after the other, 
   const wrong: string[] = []
   await Promise.all(Array.from({ length: 40 }, async (_, i) => {
     const { mode, remotePort } = ways[i % 2]
-    for (let round = 0; round < 25; round++) {
+    for (let round = 0; round < ROUNDS; round++) {
       const request = randomBytes(randomInt(20_000))
       const user = await Wire.dial(remotePort)
       user.write(request)
@@ -84,5 +86,5 @@ t.test('users that come and go without a pause, one connection after the other, 
     }
   }))
   t.same(wrong, [])
-  t.match(relay.stats, { accepted: 1000, drops: { waiting: 0, limit: 0, timeout: 0, failed: 0, offline: 0 } })
+  t.match(relay.stats, { accepted: 40 * ROUNDS, drops: { waiting: 0, limit: 0, timeout: 0, failed: 0, offline: 0 } })
 })
