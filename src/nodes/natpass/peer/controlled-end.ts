@@ -17,8 +17,9 @@ import { printable, reasonOf } from '../../../text/printable.ts'
 import type { Opening } from '../../../transforms/link-mux/index.ts'
 import type { Clock, Link } from '../../../types.ts'
 
-/** Shells at one time. */
+/** Shells at one time, and of one client. */
 const MAX_SHELLS = 64
+const MAX_OF_CLIENT = 32
 
 type NatpassOpening = Opening<LinkRequest, LinkResponse>
 
@@ -44,7 +45,7 @@ export class ControlledEnd {
   /** By the id of their link; they stay for a while when their connection is lost. */
   readonly #shells = new Map<string, ServedShell>()
   /** Those that are not there yet. */
-  #starting = 0
+  readonly #starting = new Set<NatpassOpening>()
   readonly #links = new ServedLinks()
 
   constructor (init: ControlledEndInit) {
@@ -130,11 +131,13 @@ export class ControlledEnd {
     const { client, request: { cshell }, traffic } = opening.request
     const id = String(opening.id)
     if (this.#shells.has(id)) throw new Error('this shell is there already')
-    if (this.#shells.size + this.#starting >= MAX_SHELLS) throw new Error('too many shells are open here')
+    if (this.#shells.size + this.#starting.size >= MAX_SHELLS) throw new Error('too many shells are open here')
+    const own = [...[...this.#shells.values()].map((shell) => shell.client), ...[...this.#starting].map(({ request }) => request.client)].filter((other) => other === client)
+    if (own.length >= MAX_OF_CLIENT) throw new Error(`${MAX_OF_CLIENT} shells of this client are open here`)
     const { clock } = this.#init
     const { exec, env } = this.#allowances.command(client, { exec: cshell?.exec ?? undefined, env: cshell?.env ?? [] })
-    this.#starting++
-    const shell = await startShell({ exec, env, clock }).finally(() => { this.#starting-- })
+    this.#starting.add(opening)
+    const shell = await startShell({ exec, env, clock }).finally(() => { this.#starting.delete(opening) })
     const served = new ServedShell({ shell, client, traffic, clock })
     let link
     try {

@@ -24,9 +24,9 @@ export interface ServedShellInit {
 
 export class ServedShell {
   readonly token: Uint8Array = randomBytes(TOKEN_BYTES)
+  readonly client: string
   readonly traffic: LinkTraffic | undefined
   readonly #shell: Shell
-  readonly #client: string
   readonly #clock: Clock
   readonly #stream: ResumableLink
   #leaving: Timer | undefined
@@ -36,7 +36,7 @@ export class ServedShell {
   constructor ({ shell, client, traffic, clock }: ServedShellInit) {
     this.traffic = traffic
     this.#shell = shell
-    this.#client = client
+    this.client = client
     this.#clock = clock
     this.#stream = new ResumableLink({ isLoss, onLost: () => { this.#lost() } })
   }
@@ -47,7 +47,7 @@ export class ServedShell {
   /** Whether a client may attach to it: the one that has opened it, with its token, when its link was lost, and what it has missed is kept. */
   mayAttach (client: string, { token, received }: Attachment): boolean {
     const stream = this.#stream
-    return client === this.#client && !stream.isAttached && !stream.isOver && token.length === TOKEN_BYTES && timingSafeEqual(token, this.token) && stream.keeps(received)
+    return client === this.client && !stream.isAttached && !stream.isOver && token.length === TOKEN_BYTES && timingSafeEqual(token, this.token) && stream.keeps(received)
   }
 
   /**
