@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { newRing, RingReader, RingWriter, type Label } from '../../src/buffers/shared-ring.ts'
 import { bytes } from '../helpers/ends.ts'
+import { sample } from '../helpers/sample.ts'
 import type { Outcome } from '../helpers/buffers/ring-reader.ts'
 
 interface Ends {
@@ -174,7 +175,7 @@ t.test('while it is not full there is room for what a link brings at once, where
 })
 
 t.test('two threads, each asleep in turn', async (t) => {
-  const total = 30_000
+  const total = sample('blocks', { short: 10_000, long: 300_000 })
   const memory = newRing()
   const writer = new RingWriter(memory)
   const worker = new Worker(new URL('../helpers/buffers/ring-reader.ts', import.meta.url), { workerData: { memory, total } })

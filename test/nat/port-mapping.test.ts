@@ -176,7 +176,7 @@ t.test('answers of UPnP that are none', async (t) => {
     response.setHeader('content-type', 'text/xml').on('drain', more)
     more()
   }
-  const bomb = gzipSync(Buffer.alloc(200_000_000))
+  const bomb = gzipSync(Buffer.alloc(50_000_000))
   const answers: Record<string, Parameters<typeof upnp>[1]> = {
     'an endless description': { describe: forever },
     'a description that grows when it is decompressed': { describe (response) { response.writeHead(200, { 'content-type': 'text/xml', 'content-encoding': 'gzip' }).end(bomb) } },

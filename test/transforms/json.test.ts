@@ -1,4 +1,5 @@
 /** JSON in frames, in the bytes of Go's encoder (gotunnel protocol, section 2). */
+import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import t from 'tap'
 import { over, stack } from '../../src/layer.ts'
@@ -68,7 +69,7 @@ t.test('property: what was encoded is parsed, and is plain text for HTML and for
   const values = fc.record({ text: strings, list: fc.array(strings), number: fc.integer(), any: fc.jsonValue(), inner: fc.record({ text: strings }) })
   fc.assert(fc.property(values, (value) => {
     const bytes = encodeJson(value)
-    t.strictSame(parseJson(bytes), sound(value))
+    if (!isDeepStrictEqual(parseJson(bytes), sound(value))) t.strictSame(parseJson(bytes), sound(value)) // which takes long
     if (/[<>&\u2028\u2029\n\r]/.test(bytes.toString())) t.fail(bytes.toString())
     if (!Buffer.from(bytes.toString()).equals(bytes)) t.fail('no UTF-8')
   }), { numRuns: 500 })
