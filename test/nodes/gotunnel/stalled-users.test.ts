@@ -11,6 +11,7 @@ import { standstill, until } from '../../helpers/ends.ts'
 import { MODES, OTHER_TOKEN, startRelay, TOKEN, type StartedRelay } from '../../helpers/gotunnel/scripted-client.ts'
 import { startPeer } from '../../helpers/gotunnel/scripted-server.ts'
 import { dialSoon } from '../../helpers/gotunnel/wire.ts'
+import { sample } from '../../helpers/sample.ts'
 import type { GotunnelPeer } from '../../../src/nodes/gotunnel/index.ts'
 
 const MIB = 1024 * 1024
@@ -19,6 +20,9 @@ const MIB = 1024 * 1024
 const FLOOR = 64 * 1024
 
 const CHUNK = Buffer.alloc(64 * 1024, 'flood')
+
+/** Users that stand still. */
+const BOUNDED = sample('users in a bounded sum', { short: 40, long: 80 })
 
 /** The first byte of a user says what it gets: `f` a flood without an end, anything else what it sends, back. */
 async function service (t: Test): Promise<number> {
@@ -114,8 +118,8 @@ async function memory (): Promise<number> {
 }
 
 for (const { mode } of MODES) {
-  t.test(`eighty users that do not read cost each side a bounded sum, and others are served byte for byte, ${mode}`, { timeout: 120_000 }, async (t) => {
-    const [users, bufferTotal] = [80, 8 * MIB]
+  t.test(`users that do not read cost each side a bounded sum, and others are served byte for byte, ${mode}`, { timeout: 120_000 }, async (t) => {
+    const [users, bufferTotal] = [BOUNDED, BOUNDED * MIB / 10]
     const server = await startRelay(t, { bufferTotal })
     const [home, office] = await ways(t, server, mode, bufferTotal)
     await echoes(t, home.remotePort, MIB) // what is loaded and grown once
