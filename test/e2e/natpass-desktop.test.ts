@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import type { Page } from 'playwright-core'
 import t, { type Test } from 'tap'
 import { holds, launchChromium, says, skipWithoutChromium, visit } from '../helpers/chromium.ts'
+import { freePort } from '../helpers/free-ports.ts'
 import { readFramebuffer } from '../helpers/framebuffer.ts'
 import { SECRET } from '../helpers/natpass/client.ts'
 import { startRelay } from '../helpers/natpass/servers.ts'
@@ -29,6 +30,8 @@ interface Setup {
   x: XServer
   /** Where the X server keeps its screen. */
   folder: string
+  /** Ends it with all connections, and starts another one in its place. */
+  restartRelay (): Promise<void>
   /** A pixel of the desktop in the page. */
   at (x: number, y: number): [number, number]
 }
@@ -41,8 +44,10 @@ async function startPeer (t: Test, args: string[], env: Record<string, string> =
 
 async function setUp (t: Test): Promise<Setup> {
   const folder = newHome()
-  const [x, { port }] = await Promise.all([startX(t, { size: `${WIDTH}x${HEIGHT}`, args: ['-fbdir', folder, '-nocursor'] }), startRelay(t)])
-  const server = ['--server', `127.0.0.1:${port}`]
+  const port = await freePort()
+  const relay = `127.0.0.1:${port}`
+  const [x, { program: former }] = await Promise.all([startX(t, { size: `${WIDTH}x${HEIGHT}`, args: ['-fbdir', folder, '-nocursor'] }), startRelay(t, relay)])
+  const server = ['--server', relay]
   const file = join(newHome(), 'laptop.yaml')
   writeFileSync(file, 'natpass:\n  rules:\n    - { name: my desk, target: nas, type: vnc, fps: 30 }\n')
   const [nas, laptop, browser] = await Promise.all([startPeer(t, [...server, '--id', 'nas', '--allow', 'vnc@laptop'], x.env), startPeer(t, [...server, '--id', 'laptop', '--config', file]), launchChromium()])
@@ -55,7 +60,12 @@ async function setUp (t: Test): Promise<Setup> {
   await says(page, '')
   const box = await page.locator('#screen').boundingBox()
   if (box === null) throw new Error('no screen')
-  return { page, x, folder, at: (x, y) => [box.x + (x + 0.5) * box.width / WIDTH, box.y + (y + 0.5) * box.height / HEIGHT] }
+  const restartRelay = async (): Promise<void> => {
+    former.signal('SIGKILL')
+    await former.ended
+    await startRelay(t, relay)
+  }
+  return { page, x, folder, restartRelay, at: (x, y) => [box.x + (x + 0.5) * box.width / WIDTH, box.y + (y + 0.5) * box.height / HEIGHT] }
 }
 
 /** Waits until the page shows a colour there, as red, green and blue. */
@@ -99,7 +109,7 @@ function difference (one: Buffer, other: Buffer): number {
 }
 
 t.test('a browser uses a desktop', { skip: skipWithoutChromium !== false ? skipWithoutChromium : skipWithoutX11 }, async (t) => {
-  const { page, x, folder, at } = await setUp(t)
+  const { page, x, folder, restartRelay, at } = await setUp(t)
   startCommand(t, 'xterm', TERMINAL, { env: x.env })
   const events = startCommand(t, 'xev', EVENTS, { env: x.env })
   await events.find(/Expose event/)
@@ -164,6 +174,21 @@ t.test('a browser uses a desktop', { skip: skipWithoutChromium !== false ? skipW
     await page.getByRole('button', { name: 'Send it' }).click()
     await holds(page, "document.getElementById('clipboard-state').textContent === 'The desktop has it.'")
     t.equal((await startCommand(t, 'xclip', ['-selection', 'clipboard', '-o'], { env: x.env }).ended).stdout, 'of this side: ñ')
+  })
+
+  t.test('the relay starts again', async (t) => {
+    const said = page.evaluate(`new Promise((resolve) => {
+      new MutationObserver((_records, observer) => {
+        if (!/^The desktop is gone: .*Trying again in 1 second\\.$/.test(document.getElementById('state').textContent)) return
+        observer.disconnect()
+        resolve()
+      }).observe(document.getElementById('state'), { childList: true })
+    })`)
+    await restartRelay()
+    await said
+    await says(page, '')
+    await showsAll(page, folder)
+    t.pass('the desktop is lost, and back by itself')
   })
 
   t.test('the X server ends', async (t) => {

@@ -20,7 +20,7 @@ const GROUPS = {
   natpass: { folders: ['nodes/common', 'nodes/common/options', 'nodes/natpass/peer', 'nodes/natpass/protocol', 'nodes/natpass/relay'] },
   'natpass-code': { folders: ['nodes/natpass/peer/code'] },
   'natpass-desktop': { folders: ['nodes/natpass/peer/desktop', 'nodes/natpass/peer/desktop/worker'] },
-  'natpass-shell': { folders: ['nodes/natpass/peer/page', 'nodes/natpass/peer/shell', 'nodes/stun'], except: ['chromium', 'desktop-chromium', 'overview-chromium'] },
+  'natpass-shell': { folders: ['nodes/natpass/peer/page', 'nodes/natpass/peer/shell', 'nodes/stun'], except: ['chromium', 'desktop-chromium', 'desktop-lost-chromium', 'overview-chromium'] },
   parts: {
     folders: ['bench', 'buffers', 'crypto', 'crypto/nacl', 'crypto/sha256', 'docs', 'limits', 'nat', 'net', 'net/native', 'streams', 'text'],
     except: ['delivery', 'imports', 'port-mapping', 'program', 'unsent']

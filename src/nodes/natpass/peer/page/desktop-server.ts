@@ -97,9 +97,16 @@ class DesktopServer implements DesktopPage {
     await this.#site.close()
   }
 
+  /** With the id of a desktop that a page has lost as `again` in the query: it may still be there, and another one is not taken from its user. */
   async #open (request: IncomingMessage, response: ServerResponse): Promise<void> {
     const choice = await choiceOf(request)
     if (choice === undefined) return answer(response, 413, 'too long\n')
+    const lost = queryOf(request).get('again')
+    if (lost !== null && this.#desktop?.id === lost) {
+      this.#desktop.prefer(choice)
+      return answer(response, 200, lost)
+    }
+    if (lost !== null && (this.#desktop ?? this.#opening) !== undefined) return answer(response, 409, 'the desktop was opened elsewhere\n')
     this.#opening?.abort(new LinkClosedError('the desktop was opened elsewhere'))
     this.#desktop?.close(CLOSED.elsewhere, 'opened elsewhere')
     const opening = this.#opening = new AbortController()

@@ -51,7 +51,7 @@ export async function loadDesktopAssets (): Promise<PageAssets> {
   const files = new Files()
   const style = await files.own('page.css')
   const styles = [style, await files.own('desktop.css')]
-  const scripts = [await files.own('desktop-keys.js'), await files.own('desktop-screen.js'), await files.own('desktop-input.js'), await files.own('desktop.js')]
+  const scripts = [await files.own('desktop-keys.js'), await files.own('desktop-screen.js'), await files.own('desktop-input.js'), await files.own('desktop-link.js'), await files.own('desktop.js')]
   return { files: files.all, login: { styles: [style] }, page: { styles, scripts } }
 }
 

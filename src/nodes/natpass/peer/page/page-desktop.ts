@@ -106,6 +106,9 @@ export class PageDesktop {
     this.#goOn()
   }
 
+  /** The other end learns it with the next request for a whole picture, as of a browser that attaches again. */
+  prefer (choice: DesktopChoice): void { this.#choice = choice }
+
   /** @returns false when too much waits for the other end */
   choose (choice: DesktopChoice): boolean {
     this.#choice = choice

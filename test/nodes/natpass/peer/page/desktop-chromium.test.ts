@@ -1,72 +1,21 @@
 /** A browser on the page of a desktop, a real relay, and a controlled end that the test plays as an original one. */
-import type { BrowserContextOptions, Page } from 'playwright-core'
-import t, { type Test } from 'tap'
+import type { Page } from 'playwright-core'
+import t from 'tap'
 import { holds, launchChromium, says, skipWithoutChromium, visit } from '../../../../helpers/chromium.ts'
-import { forwarder } from '../../../../helpers/forwarder.ts'
-import { join, type NatpassClient } from '../../../../helpers/natpass/client.ts'
+import { desktopPages, filled, focused, HEIGHT, shows, WIDTH } from '../../../../helpers/natpass/desktop-pages.ts'
 import { isType } from '../../../../helpers/natpass/messages.ts'
-import { startPeer } from '../../../../helpers/natpass/peers.ts'
 import { jpegOf } from '../../../../helpers/natpass/pictures.ts'
-import { serve } from '../../../../helpers/natpass/serve.ts'
 import { MessageType } from '../../../../../src/nodes/natpass/protocol/message-types.ts'
-import type { Message, MessageInit } from '../../../../../src/nodes/natpass/protocol/messages.ts'
 
 t.setTimeout(110_000)
-
-const WIDTH = 640
-const HEIGHT = 480
-
-/** The other end of an open desktop. */
-interface Played {
-  client: NatpassClient
-  request: Message
-  show (x: number, y: number, size: number, encode: number, data: Uint8Array): void
-  send (message: MessageInit): void
-  next (type: keyof typeof MessageType): Promise<Message>
-}
 
 t.test('Chromium', { skip: skipWithoutChromium }, async (t) => {
   const browser = await launchChromium()
   t.teardown(() => browser.close())
-  const { port } = await serve(t)
-  const nas = await join(t, port, 'nas')
-  let rules = 0
-
-  /** A rule of its own. */
-  async function listen (t: Test): Promise<string> {
-    const laptop = await startPeer(t, port, { id: `laptop${++rules}`, rules: [{ name: 'my desk', target: 'nas', type: 'vnc', fps: 20 }] })
-    return laptop.status().rules[0].url as string
-  }
-
-  async function accept (): Promise<Played> {
-    const request = await nas.next(isType('connectReq'))
-    const { from: to, link_id: id } = request
-    const played: Played = {
-      client: nas,
-      request,
-      send: (message) => { nas.send({ ...message, to, link_id: id }) },
-      next: (type) => nas.next((message) => message.link_id === id && isType(type)(message)),
-      show (x, y, size, encode, data) {
-        played.send({ _type: MessageType.vncImage, vimg: { _info: { screen_width: WIDTH, screen_height: HEIGHT, rect_x: x, rect_y: y, rect_width: size, rect_height: size }, encode, data } })
-      }
-    }
-    played.send({ _type: MessageType.connectRep, crep: { ok: true } })
-    return played
-  }
-
-  async function openDesktop (t: Test, options: BrowserContextOptions = {}): Promise<{ page: Page, desktop: Played, url: string }> {
-    const url = await listen(t)
-    const { page } = await visit(t, browser, options)
-    await page.goto(url)
-    const desktop = await accept()
-    await says(page, 'waiting for a picture')
-    desktop.show(0, 0, 64, 0, filled(255, 0, 0))
-    await says(page, '')
-    return { page, desktop, url }
-  }
+  const { nas, open } = await desktopPages(t, browser)
 
   t.test('pictures', async (t) => {
-    const { page, desktop } = await openDesktop(t)
+    const { page, desktop } = await open(t)
     t.match(desktop.request.creq, { name: 'my desk', _type: 3, cvnc: { fps: 20, quality: 90, cursor: false } })
     t.equal(await page.title(), 'my desk')
     await shows(page, 0, 0, [255, 0, 0])
@@ -99,7 +48,7 @@ t.test('Chromium', { skip: skipWithoutChromium }, async (t) => {
   })
 
   t.test('pointer, wheel and keys', async (t) => {
-    const { page, desktop } = await openDesktop(t)
+    const { page, desktop } = await open(t)
     const at = await placed(page)
     const mouse = async (): Promise<unknown> => (await desktop.next('vncMouse')).vmouse
     await page.mouse.move(...at(320, 240))
@@ -167,7 +116,7 @@ t.test('Chromium', { skip: skipWithoutChromium }, async (t) => {
   })
 
   t.test('keys that are held when the screen loses the focus', async (t) => {
-    const { page, desktop } = await openDesktop(t)
+    const { page, desktop } = await open(t)
     await page.keyboard.down('a')
     t.match((await desktop.next('vncKeyboard')).vkbd, { type: 1, key: 'a' })
     await page.locator('#quality').focus()
@@ -177,7 +126,7 @@ t.test('Chromium', { skip: skipWithoutChromium }, async (t) => {
   })
 
   t.test('the clipboard, without a permission', async (t) => {
-    const { page, desktop } = await openDesktop(t)
+    const { page, desktop } = await open(t)
     await page.getByRole('button', { name: 'Clipboard' }).click()
     t.equal(await focused(page), 'clipboard-text')
     await page.getByRole('button', { name: 'Get it' }).click()
@@ -194,50 +143,8 @@ t.test('Chromium', { skip: skipWithoutChromium }, async (t) => {
     t.match((await desktop.next('vncKeyboard')).vkbd, { key: 'k' }, 'and Escape was for the dialog')
   })
 
-  t.test('a bad picture, and a desktop that is refused', async (t) => {
-    const { page, desktop } = await openDesktop(t)
-    desktop.show(600, 0, 64, 0, filled(1, 1, 1))
-    await desktop.next('disconnect')
-    await says(page, 'The desktop is gone: the other end has sent a picture with a rectangle of 64 × 64 pixels at 600, 0 of a screen of 640 × 480.')
-    await page.getByRole('button', { name: 'Connect again' }).click()
-    const { from: to, link_id: id } = await nas.next(isType('connectReq'))
-    nas.send({ _type: MessageType.connectRep, to, link_id: id, crep: { ok: false, msg: 'no display' } })
-    await says(page, 'There is no desktop: no display.')
-    await page.getByRole('button', { name: 'Connect again' }).press('Enter')
-    const again = await accept()
-    await says(page, 'waiting for a picture')
-    again.show(0, 0, 64, 0, filled(0, 0, 255))
-    await says(page, '')
-    await shows(page, 0, 0, [0, 0, 255])
-  })
-
-  t.test('another tab', async (t) => {
-    const { page, desktop, url } = await openDesktop(t)
-    const other = await page.context().newPage()
-    await other.goto(url)
-    await desktop.next('disconnect')
-    await accept()
-    await says(page, 'This desktop was opened in another tab.')
-  })
-
-  t.test('a lost connection', async (t) => {
-    const url = await listen(t)
-    const way = await forwarder(t, Number(new URL(url).port))
-    const { page } = await visit(t, browser)
-    await page.goto(`http://127.0.0.1:${way.port}`)
-    const desktop = await accept()
-    await says(page, 'waiting for a picture')
-    desktop.show(0, 0, 64, 0, filled(255, 0, 0))
-    await says(page, '')
-    way.cut()
-    t.match((await desktop.next('vncControl')).vctrl, { quality: 90 }, 'a whole picture is asked for')
-    desktop.show(0, 0, 64, 0, filled(0, 255, 0))
-    await shows(page, 0, 0, [0, 255, 0])
-    await says(page, '')
-  })
-
   t.test('a phone', async (t) => {
-    const { page, desktop } = await openDesktop(t, { viewport: { width: 360, height: 640 }, hasTouch: true, isMobile: true, colorScheme: 'dark' })
+    const { page, desktop } = await open(t, { viewport: { width: 360, height: 640 }, hasTouch: true, isMobile: true, colorScheme: 'dark' })
     t.ok(await page.evaluate('document.documentElement.scrollWidth <= innerWidth && document.documentElement.scrollHeight <= innerHeight'), 'it fits')
     const at = await placed(page)
     const mouse = async (): Promise<unknown> => (await desktop.next('vncMouse')).vmouse
@@ -275,7 +182,7 @@ t.test('Chromium', { skip: skipWithoutChromium }, async (t) => {
   })
 
   t.test('the screen stays where it is', async (t) => {
-    const { page } = await openDesktop(t)
+    const { page } = await open(t)
     for (const [width, height] of [[1000, 700], [320, 568]]) {
       await page.setViewportSize({ width, height })
       const places = new Set<string>()
@@ -292,7 +199,7 @@ t.test('Chromium', { skip: skipWithoutChromium }, async (t) => {
   })
 
   t.test('light and dark, full screen', async (t) => {
-    const { page } = await openDesktop(t)
+    const { page } = await open(t)
     const shade = async (colorScheme: 'light' | 'dark'): Promise<number> => {
       await page.emulateMedia({ colorScheme })
       return Number(/\d+/.exec(await page.evaluate('getComputedStyle(document.body).backgroundColor') as string)?.[0])
@@ -305,7 +212,7 @@ t.test('Chromium', { skip: skipWithoutChromium }, async (t) => {
   })
 
   t.test('a foreign page', async (t) => {
-    const { desktop, url } = await openDesktop(t)
+    const { desktop, url } = await open(t)
     const { page } = await visit(t, browser)
     await page.goto('data:text/html,<title>foreign</title>')
     await page.evaluate(`fetch('${url}/new', { method: 'POST', mode: 'no-cors' }).catch(() => {})`)
@@ -314,15 +221,6 @@ t.test('Chromium', { skip: skipWithoutChromium }, async (t) => {
     t.equal(nas.inbox.filter(isType('connectReq')).length, 0, 'it opens nothing')
   })
 })
-
-const filled = (red: number, green: number, blue: number): Uint8Array => new Uint8Array(64 * 64 * 4).map((_, i) => [red, green, blue, 0][i % 4])
-
-/** Waits until a pixel of the screen has a colour. */
-async function shows (page: Page, x: number, y: number, colour: [number, number, number]): Promise<void> {
-  await holds(page, `document.getElementById('screen').getContext('2d').getImageData(${x}, ${y}, 1, 1).data.join() === '${[...colour, 255].join()}'`)
-}
-
-const focused = async (page: Page): Promise<unknown> => await page.evaluate('document.activeElement.id')
 
 /** Where a pixel of the desktop is on the page. */
 async function placed (page: Page): Promise<(x: number, y: number) => [number, number]> {

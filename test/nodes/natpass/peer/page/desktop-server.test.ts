@@ -85,6 +85,26 @@ t.test('a desktop: choices, pictures, events', async (t) => {
   t.equal(opened.length, 1)
 })
 
+t.test('a page that has lost its desktop', async (t) => {
+  const { open, ask, attach, opened, clock } = await testDesktopPage(t)
+  const { desktop, browser } = await open('?quality=90')
+  desktop.send(picture(0, 0))
+  await browser.until(() => browser.frames.length === 1)
+  browser.raw.terminate()
+  await browser.closed
+  t.match(await ask('POST', '/new?again=id0', {}, 'quality=70'), { status: 200, body: /^id0$/ }, 'it is still there')
+  t.equal((await ask('POST', '/new?again=other')).status, 409, 'that of others is not taken')
+  t.equal(opened.length, 1)
+  t.same(desktop.heard, [], 'nobody asks for a picture that nobody gets')
+  await attach('id0')
+  t.match(await desktop.hear('vncControl'), { vctrl: { quality: 70 } }, 'as its user wants it by now')
+  desktop.end()
+  await until(() => desktop.isGone)
+  t.match(await ask('POST', '/new?again=id0'), { status: 200, body: /^id1$/ }, 'another one')
+  clock.advance(10_000)
+  t.ok(opened[1].isGone)
+})
+
 t.test('a rule has one desktop: a new one ends the former', async (t) => {
   const { open, ask, opened } = await testDesktopPage(t)
   const former = await open()

@@ -136,7 +136,10 @@ globalThis.listenToPointer = (canvas, send) => {
   }, { passive: false })
 }
 
-/** @param send - takes an action and its payload; @param onLeave - the user wants the keys back */
+/**
+ * @param send - takes an action and its payload, and tells whether it is on its way: keys are those of the page while nothing is
+ * @param onLeave - the user wants the keys back
+ */
 globalThis.listenToKeys = (canvas, typing, send, onLeave) => {
   /** Names by the code of the key: another modifier may give it another name when it is released. */
   const held = new Map()
@@ -159,10 +162,11 @@ globalThis.listenToKeys = (canvas, typing, send, onLeave) => {
     const key = keyName(event)
     const code = event.code || event.key
     if (key === undefined || event.isComposing) return
+    if (!held.has(code)) { // the desktop repeats by itself
+      if (!send('keyboard', { status: 'down', key })) return
+      held.set(code, key)
+    }
     event.preventDefault()
-    if (held.has(code)) return // the desktop repeats by itself
-    held.set(code, key)
-    send('keyboard', { status: 'down', key })
   }
 
   for (const element of [canvas, typing]) {

@@ -1,106 +1,53 @@
-/* global DesktopScreen, document, listenToKeys, listenToPointer, location, setTimeout, WebSocket */
-// The page of a desktop: it opens one, shows it, and says what has become of it.
-
-/** Milliseconds between two attempts to attach again, and how many. */
-const RETRY = 1000
-const ATTEMPTS = 8
-
-/** The close code of a desktop that was opened in another tab. */
-const ELSEWHERE = 4001
+/* global ask, DesktopLink, DesktopScreen, document, listenToKeys, listenToPointer, post */
+// The page of a desktop: it shows one, and says what has become of it.
 
 const element = (id) => document.getElementById(id)
 const [canvas, typing, state, again] = ['screen', 'typing', 'state', 'again'].map(element)
 
-let id
-let socket
-/** What the last message has said: the desktop is over. */
-let lost
+/** See `DesktopLink`; `shown` when there is a picture as well. */
+let is = 'busy'
 
 function say (text, isProblem = false) {
   state.textContent = text
   state.className = isProblem ? 'problem' : ''
-  again.hidden = !isProblem || id !== undefined
 }
 
-function end (text) {
-  id = undefined
-  say(text, true)
+function become (what, text) {
+  const isAgainFocused = document.activeElement === again
+  is = what
+  say(text, what === 'lost' || what === 'over')
+  canvas.classList.toggle('stale', what !== 'shown')
+  again.hidden = what !== 'lost' && what !== 'over'
+  if (again.hidden && isAgainFocused) canvas.focus()
 }
 
 const choice = () => new URLSearchParams({ quality: element('quality').value, show_cursor: element('cursor').checked })
 
-/** The answer as text. @throws {Error} with what it says, when it is no good one */
-async function ask (path, init) {
-  let answer
-  try {
-    answer = await fetch(path, init)
-  } catch {
-    throw new Error('The program behind this page does not answer')
-  }
-  if (answer.status === 401) location.reload()
-  const text = await answer.text()
-  if (!answer.ok) throw new Error(text.trim())
-  return text
-}
+const screen = new DesktopScreen(canvas, (rate) => { element('rate').textContent = is === 'shown' ? rate : '' })
 
-const post = (path, body) => ask(path, { method: 'POST', body })
-
-async function open () {
-  lost = undefined
-  say('connecting')
-  again.hidden = true
-  try {
-    id = await post('/new', choice())
-    attach(ATTEMPTS)
-  } catch ({ message }) {
-    end(`There is no desktop: ${message}.`)
-  }
-}
-
-/** @param attempts - how often to try again when the WebSocket is lost */
-function attach (attempts) {
-  const attached = socket = new WebSocket(`${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/ws/${id}`)
-  attached.binaryType = 'arraybuffer'
-  attached.onopen = () => { say('waiting for a picture') }
-  attached.onmessage = async ({ data }) => {
-    if (typeof data === 'string') {
-      lost = JSON.parse(data).reason
-      return
-    }
-    attempts = ATTEMPTS
+const link = new DesktopLink({
+  choice,
+  onState: become,
+  async onPicture (data) {
     const isShown = await screen.show(data)
-    if (attached !== socket || attached.readyState !== WebSocket.OPEN) return
-    send('drawn', { bytes: data.byteLength })
-    if (isShown) say('')
-    else say('A part of the picture cannot be shown.', true)
+    if (!link.send('drawn', { bytes: data.byteLength })) return
+    if (is !== 'shown') become('shown', '')
+    if (!isShown) say('A part of the picture cannot be shown.', true)
+    else if (state.textContent !== '') say('')
   }
-  attached.onclose = ({ code }) => {
-    if (attached !== socket) return
-    if (lost !== undefined) end(`The desktop is gone: ${lost}.`)
-    else if (code === ELSEWHERE) end('This desktop was opened in another tab.')
-    else if (attempts === 0) end('Connection lost.')
-    else {
-      say('connection lost, trying again', true)
-      setTimeout(attach, RETRY, attempts - 1)
-    }
-  }
-}
+})
+const send = (action, payload) => link.send(action, payload)
 
-function send (action, payload) {
-  if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify({ action, payload }))
-}
-
-const screen = new DesktopScreen(canvas, (rate) => { element('rate').textContent = id === undefined ? '' : rate })
 listenToPointer(canvas, send)
 listenToKeys(canvas, typing, send, () => { element('quality').focus() })
 
 again.onclick = () => {
-  open()
+  link.open()
   canvas.focus()
 }
 
 const choose = async () => {
-  if (id === undefined) return
+  if (!link.isOpen) return
   try {
     await post('/ctrl', choice())
   } catch ({ message }) {
@@ -158,4 +105,4 @@ element('clipboard-set').onclick = () => tell(async () => {
 dialog.onclose = () => { canvas.focus() }
 
 canvas.focus()
-open()
+link.open()
