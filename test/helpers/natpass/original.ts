@@ -10,6 +10,9 @@ import { startCommand, type Program } from '../programs/program.ts'
 
 export const { NATPASS_SERVER_BIN, NATPASS_CLIENT_BIN } = process.env
 
+/** How long its pages wait for the other end. Its own default, 1 s, is less than a program of a busy machine needs to start. */
+const READ_TIMEOUT = '5s'
+
 /** An entry of `rules` (natpass protocol, section 5). */
 export interface OriginalRule {
   name: string
@@ -61,7 +64,7 @@ export async function startOriginalClient (t: Test, { server, id, rules = [], se
   const client = start(t, String(NATPASS_CLIENT_BIN), {
     id,
     secret,
-    link: { write_timeout: writeTimeout },
+    link: { read_timeout: READ_TIMEOUT, write_timeout: writeTimeout },
     server: typeof server === 'number' ? `127.0.0.1:${server}` : server,
     dashboard: { enabled: false },
     codedir,
