@@ -6,6 +6,7 @@ import { OptionError } from '../../errors.ts'
 import { pairOptions } from '../../nodes/rustdesk/relay/options.ts'
 import { listenOptions, rendezvousOptions } from '../../nodes/rustdesk/rendezvous/options.ts'
 import { databasePath } from '../../nodes/rustdesk/store/database-path.ts'
+import { allowedPeers } from './allow-list.ts'
 
 export const DEFAULT_PORT = 21_116
 export const DEFAULT_RELAY_PORT = 21_117
@@ -49,6 +50,7 @@ export const relayOptions = {
   database: { check: databaseFile(), value: 'file', defaultText: 'db_v2.sqlite3', help: 'the database of peers, in the folder of data unless it is a whole path; or DB_URL' },
   key: { check: secretText(), short: 'k', value: 'key', defaultText: '- for the rendezvous server, none for the relay', help: 'what clients have to know, for both: - for the public key of the key files, a secret key in base64 for its public half, or any text; empty: nothing' },
   relayKey: { check: secretText(), value: 'key', defaultText: 'key, where it is given', help: 'the same for the relay alone' },
+  allow: { check: allowedPeers.check, isRepeatable: true, value: 'id|key|@file|any', defaultText: 'any', help: `peers that may register: ${allowedPeers.expected}; can be repeated` },
   relayServers: { ...rendezvousOptions.relayServers, short: 'r', help: `${rendezvousOptions.relayServers.help}; or RELAY in the environment` },
   alwaysUseRelay: { check: boolean(), help: `${rendezvousOptions.alwaysUseRelay.help}; or ALWAYS_USE_RELAY=Y` },
   mask: rendezvousOptions.mask,
@@ -78,7 +80,7 @@ export const relayOptions = {
 export type RustdeskSettings = SettingsOf<typeof relayOptions>
 
 /** Relations between options: one half runs at least, and both on ports of their own. */
-export function verifyRelayOptions ({ port = DEFAULT_PORT, relayPort = DEFAULT_RELAY_PORT }: Partial<RustdeskSettings>, reject: Reject): void {
+export function verifyRelayOptions ({ port = DEFAULT_PORT, relayPort = DEFAULT_RELAY_PORT }: Partial<Pick<RustdeskSettings, 'port' | 'relayPort'>>, reject: Reject): void {
   if (port > 0 && port < LOWEST_PORT) reject(['port'], `too low (${port}), expected 0, or ${LOWEST_PORT} at least, as the one before it is used as well`)
   if (port === 0 && relayPort === 0) reject(['relayPort'], 'of no use with port 0, expected one of both to run')
   if (port === 0 || relayPort === 0) return

@@ -3,6 +3,7 @@ import { existsSync, realpathSync } from 'node:fs'
 import { join } from 'node:path'
 import type { FinishContext } from '../protocol.ts'
 import { UsageError } from '../usage-error.ts'
+import { allowedPeers } from './allow-list.ts'
 import { ENV_FILE, environmentOf, type Environment } from './original/environment.ts'
 import { secretFile } from './original/given-keys.ts'
 import { checkOf, isGiven, valueIn, VARIABLES, type Property } from './original/variables.ts'
@@ -12,7 +13,9 @@ import { DEFAULT_PORT, DEFAULT_RELAY_PORT, verifyRelayOptions, type RustdeskSett
 /** The database in the folder of data, as the original names it. */
 const DATABASE = 'db_v2.sqlite3'
 
-export type RustdeskRelaySettings = RustdeskSettings & {
+export type RustdeskRelaySettings = Omit<RustdeskSettings, 'allow'> & {
+  /** Ids and keys of peers that may register; undefined: all may. */
+  allow: string[] | undefined
   port: number
   relayPort: number
   serial: number
@@ -32,14 +35,16 @@ const HIGHEST_PORT = 65_532
  *
  * @throws {UsageError} for what is refused
  */
-export function finishRelay (settings: RustdeskSettings, context: Pick<FinishContext, 'warn' | 'reject'>, env = environmentOf(context.warn)): RustdeskRelaySettings {
+export function finishRelay ({ allow, ...settings }: RustdeskSettings, context: Pick<FinishContext, 'warn' | 'reject' | 'nameOf'>, env = environmentOf(context.warn)): RustdeskRelaySettings {
   const { warn, reject } = context
   tellOtherFile(settings.data, warn)
   const found = (property: Property, name: string): unknown => valueOf(property, name, { warn, env })
   const filled = Object.fromEntries([...VARIABLES].filter(([, property]) => property !== 'port').map(([name, property]) => [property, settings[property] ?? found(property, name)])) as Partial<RustdeskSettings>
+  const allowed = allow === undefined ? 'any' : allowedPeers.allowed(allow, context.nameOf('allow'))
   const finished = {
     ...settings,
     ...filled,
+    allow: allowed === 'any' ? undefined : allowed,
     ...portsOf(settings, env, warn),
     serial: filled.serial ?? 0,
     key: settings.key ?? (env.get('ENCRYPTED_ONLY')?.text === '1' ? '-' : filled.key),
@@ -56,7 +61,7 @@ export function finishRelay (settings: RustdeskSettings, context: Pick<FinishCon
 }
 
 /** `PORT` is that of the rendezvous server, and one less than that of the relay. */
-function portsOf ({ port, relayPort }: RustdeskSettings, env: Environment, warn: FinishContext['warn']): { port: number, relayPort: number } {
+function portsOf ({ port, relayPort }: Pick<RustdeskSettings, 'port' | 'relayPort'>, env: Environment, warn: FinishContext['warn']): { port: number, relayPort: number } {
   const given = port === undefined || relayPort === undefined ? env.get('PORT') : undefined
   const shared = given === undefined ? undefined : sharedPort(given.text)
   if (given !== undefined && shared === undefined) {

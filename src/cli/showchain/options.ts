@@ -1,5 +1,4 @@
 /** The options of SHOW CHAIN in the programs: those of the nodes, with files for keys and for lists of ids. */
-import { z } from 'zod'
 import { hostPort } from '../../nodes/common/options/addresses.ts'
 import { boolean, commaList, numeral, onOff, path, text, wholeNumber } from '../../nodes/common/options/checks.ts'
 import { MAX_ENTRIES, sectionsOf } from '../../nodes/common/options/groups.ts'
@@ -8,7 +7,7 @@ import { EXPECTED_TARGET, target } from '../../nodes/showchain/peer/options.ts'
 import { relayOptions as nodeRelayOptions } from '../../nodes/showchain/relay/options.ts'
 import { endpointText, readPort, readRemote } from '../../net/endpoint.ts'
 import type { Endpoint } from '../../types.ts'
-import { EXPECTED_ALLOW, readAllowItem } from './allow-list.ts'
+import { allowedIds } from './allow-list.ts'
 
 const identity = { check: path(), isRequired: true, value: 'file', help: 'the key of this node, as `peer showchain keygen` makes it' } as const
 
@@ -46,11 +45,11 @@ const connectOptions = {
 const served = {
   to: { check: service(), value: 'host:port', help: 'the service here that TCP connections of other nodes lead to; a port alone is of this machine' },
   allow: {
-    check: z.array(text('whom to allow', EXPECTED_ALLOW, readAllowItem), { error: `not a list, expected ${EXPECTED_ALLOW}` }).min(1, { error: `empty, expected ${EXPECTED_ALLOW}` }),
+    check: allowedIds.check,
     isRepeatable: true,
     value: 'id|@file|any',
     defaultText: 'nobody',
-    help: `who may connect: ${EXPECTED_ALLOW}; can be repeated`
+    help: `who may connect: ${allowedIds.expected}; can be repeated`
   },
   maxNodesPerSource: {
     check: wholeNumber(1, MAX_ENTRIES),
@@ -86,7 +85,7 @@ export type ShowchainPeerFlags = SettingsOf<typeof peerOptions>
 /** Relations between options: something is served, to somebody, or connected to, and each node and each place to listen is there once. */
 export function verifyPeerOptions ({ to, allow, connect }: Partial<Pick<ShowchainPeerFlags, 'to' | 'allow' | 'connect'>>, reject: Reject): void {
   if (to === undefined && connect === undefined) reject(['to'], 'missing, expected HOST:PORT to be served to others, or nodes to connect to')
-  if (to !== undefined && allow === undefined) reject(['allow'], `nobody may connect, expected ${EXPECTED_ALLOW}`)
+  if (to !== undefined && allow === undefined) reject(['allow'], `nobody may connect, expected ${allowedIds.expected}`)
   if (to === undefined && allow !== undefined) reject(['allow'], 'of no use without to, expected to as well')
   const seen = new Set<string>()
   for (const [i, { id: { id }, listen }] of (connect ?? []).entries()) {

@@ -18,7 +18,7 @@ export function finishRelay ({ identity, ...settings }: ShowchainRelayFlags, { n
 }
 
 export function finishPeer ({ identity: file, allow, ...settings }: ShowchainPeerFlags, { nameOf, warn, reject }: FinishContext): ShowchainPeerSettings {
-  const allowed = allow === undefined ? undefined : allowedIds(allow, nameOf('allow'))
+  const allowed = allow === undefined ? undefined : allowedIds.allowed(allow, nameOf('allow'))
   if (allowed === 'any') warn('any node that knows the id of this one may connect to the service: it has to check who its users are')
   if (settings.bootstrap.length < 2) warn('one relay alone does not tell the kind of the NAT: it counts as T4, and there are fewer direct paths; --bootstrap can be repeated')
   const identity = readKeyFile(file, nameOf('identity'))

@@ -1,4 +1,6 @@
 /** The options of a rendezvous server, as data. */
+import { z } from 'zod'
+import { readAllowedPeer } from './allowed-peers.ts'
 import { lanMask } from './lan-mask.ts'
 import { relayEndpoint } from './relay-servers.ts'
 import { localAddress } from '../../common/options/addresses.ts'
@@ -54,6 +56,8 @@ export const rendezvousOptions = {
   rendezvousServers: { check: serverList(), value: 'hosts', defaultText: 'none', help: 'rendezvous servers that clients get, when they know a list with a lower number' },
   /** Where clients get another version, which is the end of it, behind a "-". */
   softwareUrl: { check: text('a URL', 'a URL that ends with - and a version', (input) => input), value: 'url', defaultText: 'none', help: 'where clients get another version, which is in the end of the URL, behind a "-"' },
+  /** Ids and public keys, in base64, of the peers that may register. Default: all may. */
+  allow: { check: z.array(text('whom to allow', 'an id or a key in base64', readAllowedPeer)) },
   /** Leaves out what the original servers do not have. */
   strictOss: { check: boolean(), default: false, help: 'leave out what the original servers do not have' },
   /** Peers in memory; those that are offline make room. */

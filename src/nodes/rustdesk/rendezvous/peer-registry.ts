@@ -1,4 +1,5 @@
 /** All peers in memory, within bounds: by address, and in total. Those that are not in memory are read from the store when they are asked for. */
+import type { AllowedPeers } from './allowed-peers.ts'
 import { Peer } from './peer.ts'
 import { PushLimiter } from './push-limiter.ts'
 import { isId } from './registration.ts'
@@ -18,6 +19,8 @@ export interface PeerLimits {
   readonly maxPeers: number
   /** Those of one address; an IPv6 /64 is one. */
   readonly maxPeersPerAddress: number
+  /** Who may be one. Default: all. */
+  readonly allowed?: Pick<AllowedPeers, 'has'> | undefined
 }
 
 /** Peers that are looked at to make room for one. */
@@ -42,7 +45,15 @@ export class PeerRegistry {
     this.#limits = limits
   }
 
-  configure (limits: PeerLimits): void { this.#limits = limits }
+  /** Peers that are not allowed any more are forgotten, as if nobody had their ids. */
+  configure (limits: PeerLimits): void {
+    this.#limits = limits
+    if (limits.allowed === undefined) return
+    for (const peer of this.#peers.values()) if (!this.isAllowed(peer)) this.#forget(peer)
+  }
+
+  /** Whether the peer of this id and key may take part. */
+  isAllowed (peer: Pick<PeerRecord, 'id' | 'pk'>): boolean { return this.#limits.allowed?.has(peer) !== false }
 
   get size (): number { return this.#peers.size }
 
@@ -95,7 +106,7 @@ export class PeerRegistry {
   async #load (id: string, now: number): Promise<Peer | undefined> {
     const finding = this.#store.find(id).then((stored) => {
       // One that there is no room for is known for this question alone.
-      return stored === undefined ? undefined : this.add(stored, now) ?? new Peer(stored)
+      return stored === undefined || !this.isAllowed(stored) ? undefined : this.add(stored, now) ?? new Peer(stored)
     }).finally(() => { this.#finding.delete(id) })
     this.#finding.set(id, finding)
     return await finding
@@ -108,13 +119,17 @@ export class PeerRegistry {
       if (peer === undefined) {
         this.#hand = undefined
       } else if (!peer.isOnline(now)) {
-        this.#peers.delete(peer.id)
-        this.#count(peer.ip, -1)
+        this.#forget(peer)
         this.evicted++
         return true
       }
     }
     return false
+  }
+
+  #forget (peer: Peer): void {
+    this.#peers.delete(peer.id)
+    this.#count(peer.ip, -1)
   }
 
   #count (ip: string, change: 1 | -1): void {

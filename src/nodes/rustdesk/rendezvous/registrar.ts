@@ -23,7 +23,8 @@ const REFUSED: Readonly<Record<RegistrationRefusal, RegisterResultCode>> = {
   frequent: RegisterResult.tooFrequent,
   full: RegisterResult.tooFrequent,
   store: RegisterResult.serverError,
-  connection: RegisterResult.notSupport
+  connection: RegisterResult.notSupport,
+  not_allowed: RegisterResult.notDeployed // with UUID_MISMATCH a client would come again and again with other ids
 }
 
 /** By the code of an error of the store; any other one is a fault. */
@@ -64,6 +65,7 @@ export class Registrar {
       return undefined
     }
     if (plausibility === 'no_id') return this.refuse('no_id')
+    if (!peers.isAllowed(request)) return this.refuse('not_allowed')
     if (!blocker.allows(source, request.id, now)) return this.refuse('blocked')
     const peer = this.#turns.has(request.id) ? undefined : peers.get(request.id)
     if (peer !== undefined) {
@@ -121,6 +123,7 @@ export class Registrar {
   #stored ({ id, uuid, pk }: KeyRequest, { host, port }: Endpoint): RegisterResultCode {
     const { peers, totals, clock } = this.#context
     const now = clock.now()
+    if (!peers.isAllowed({ id, pk })) return this.refuse('not_allowed') // not any more
     const isNew = peers.get(id) === undefined
     const peer = peers.add({ id, uuid, pk, ip: host }, now)
     if (peer === undefined) return this.refuse('full')

@@ -177,6 +177,7 @@ export class Rendezvous {
     this.#state.settings = settings
     this.limiter.configure(settings.limiter)
     this.#state.peers.configure(settings.peerLimits)
+    for (const connection of this.#open.keys()) if (connection.peer !== undefined && !this.#state.peers.isAllowed(connection.peer)) connection.end()
     this.#state.relays.isPlain = settings.strictOss
     if (String(settings.relayServers) !== String(before.relayServers)) this.#state.relays.configure(settings.relayServers) // else what the console has set stays
   }

@@ -1,5 +1,6 @@
 /** The options of a rendezvous server for callers, and the settings that it reads from them. */
 import { networkInterfaces } from 'node:os'
+import { AllowedPeers } from './allowed-peers.ts'
 import { lanMask, type LanMask } from './lan-mask.ts'
 import { rendezvousOptions, type lastingOptions } from './options.ts'
 import type { PeerLimits, PeerStore } from './peer-registry.ts'
@@ -59,7 +60,7 @@ export interface RendezvousSettings extends Pick<Own, 'serial' | 'strictOss' | '
  */
 export function readRendezvous (init: InitOf<typeof rendezvousOptions>, { licence, signer, encryption }: RendezvousKeys): RendezvousSettings {
   const settings = readOptions(rendezvousOptions, init)
-  const { mask: maskText = '', localIp, softwareUrl = '', relayServers = [], rendezvousServers = [] } = settings
+  const { mask: maskText = '', localIp, softwareUrl = '', allow, relayServers = [], rendezvousServers = [] } = settings
   const { alwaysUseRelay, serial, strictOss, idleTimeout, maxPeers, maxPeersPerAddress, maxPerSource, maxHalfOpen, maxConnections } = settings
   const mask = lanMask(maskText)
   return {
@@ -76,7 +77,7 @@ export function readRendezvous (init: InitOf<typeof rendezvousOptions>, { licenc
     rendezvousServers,
     softwareUrl,
     softwareVersion: versionIn(softwareUrl),
-    peerLimits: { maxPeers, maxPeersPerAddress },
+    peerLimits: { maxPeers, maxPeersPerAddress, allowed: allow === undefined ? undefined : new AllowedPeers(allow) },
     limiter: { maxPerSource, maxHalfOpen, maxConnections }
   }
 }

@@ -15,9 +15,10 @@ export type RendezvousDrop = 'malformed' | 'unserved' | 'empty' | 'busy' | 'queu
 /**
  * Why a registration was refused: `no_id`, its id is too short or too long; `blocked`, too many from its address; `machine`, the id is
  * that of another machine; `stolen`, address and key have changed at once; `frequent`, too many of one peer; `full`, there are too many
- * peers, too many of its address, or too many in the store; `store`, the store has failed; `connection`, it came by a connection.
+ * peers, too many of its address, or too many in the store; `store`, the store has failed; `connection`, it came by a connection;
+ * `not_allowed`, neither its id nor its key is on the list of those that may register.
  */
-export type RegistrationRefusal = 'no_id' | 'blocked' | 'machine' | 'stolen' | 'frequent' | 'full' | 'store' | 'connection'
+export type RegistrationRefusal = 'no_id' | 'blocked' | 'machine' | 'stolen' | 'frequent' | 'full' | 'store' | 'connection' | 'not_allowed'
 
 /** Why a client does not reach a peer: `key`, it has another licence key; `unknown`, nobody has the id; `offline`; `store`, the store has failed. */
 export type PunchRefusal = 'key' | 'unknown' | 'offline' | 'store'
@@ -52,7 +53,7 @@ export const newCounters = (): RendezvousCounters => ({
   drops: { malformed: 0, unserved: 0, empty: 0, busy: 0, queue: 0, pushes: 0, unasked: 0, offer: 0 },
   registered: 0,
   stored: 0,
-  refusedRegistrations: { no_id: 0, blocked: 0, machine: 0, stolen: 0, frequent: 0, full: 0, store: 0, connection: 0 },
+  refusedRegistrations: { no_id: 0, blocked: 0, machine: 0, stolen: 0, frequent: 0, full: 0, store: 0, connection: 0, not_allowed: 0 },
   asked: 0,
   answered: 0,
   refusedPunches: { key: 0, unknown: 0, offline: 0, store: 0 },

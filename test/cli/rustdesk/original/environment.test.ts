@@ -16,7 +16,7 @@ t.beforeEach(() => { warnings.length = 0 })
 const environment = (variables: Record<string, string>): Environment => environmentOf(warn, 'none', variables)
 
 const finished = (settings: Partial<RustdeskSettings>, variables: Record<string, string>): RustdeskRelaySettings =>
-  finishRelay({ data: '.', ...settings } as RustdeskSettings, { warn, reject: rejectOption }, environment(variables))
+  finishRelay({ data: '.', ...settings } as RustdeskSettings, { warn, reject: rejectOption, nameOf: (key) => `--${key}` }, environment(variables))
 
 t.test('defaults', async (t) => {
   t.match(finished({}, {}), { port: 21116, relayPort: 21117, serial: 0, key: undefined, bind: undefined, singleBandwidth: undefined, alwaysUseRelay: false, database: 'db_v2.sqlite3' })
