@@ -177,15 +177,19 @@ t.test('a browser uses a desktop', { skip: skipWithoutChromium !== false ? skipW
   })
 
   t.test('the relay starts again', async (t) => {
-    const said = page.evaluate(`new Promise((resolve) => {
-      new MutationObserver((_records, observer) => {
-        if (!/^The desktop is gone: .*Trying again in 1 second\\.$/.test(document.getElementById('state').textContent)) return
-        observer.disconnect()
-        resolve()
-      }).observe(document.getElementById('state'), { childList: true })
-    })`)
+    await page.evaluate(`{
+      const state = document.getElementById('state')
+      globalThis.said = new Promise((resolve) => {
+        new MutationObserver((_records, observer) => {
+          if (!/ Trying again in \\d+ seconds?\\.$/.test(state.textContent)) return
+          observer.disconnect()
+          resolve()
+        }).observe(state, { childList: true })
+      })
+      undefined // else that would be waited for here
+    }`)
     await restartRelay()
-    await said
+    await page.evaluate('globalThis.said')
     await says(page, '')
     await showsAll(page, folder)
     t.pass('the desktop is lost, and back by itself')
