@@ -156,7 +156,7 @@ export interface Service<S = unknown> extends Omit<Running, 'reload'> {
   /** While it is not online: whether only a part of its work is rejected or was taken by others. Default: false. */
   degraded? (): boolean
   /** Why a member is reached as it is, as JSON. @throws {OptionError} for what can be no member */
-  explain? (member: string): object
+  explain? (member: string): object | Promise<object>
   /** Streams a capture to the socket after the answer. Rejects with `ERR_USAGE` when the request names something that does not exist. */
   capture? (request: Request, socket: Socket): Promise<Answer>
   /** Applies other settings. Rejects when they are invalid; then nothing has changed. Without it they take effect at the next start. */

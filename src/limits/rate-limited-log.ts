@@ -1,22 +1,27 @@
 /** A log of what clients do, with a bound of lines, since clients decide how much happens. */
 import type { Logger } from '../log.ts'
 
-/** Lines a second; further ones are counted and reported in one line. */
+/** Default of lines a second. */
 const MAX_LINES = 20
 
 export class RateLimitedLog {
   readonly #log: Logger
+  readonly #maxLines: number
   #lines = 0
 
-  constructor (log: Logger) { this.#log = log }
+  /** @param maxLines a second; further ones are counted and reported in one line */
+  constructor (log: Logger, maxLines = MAX_LINES) {
+    this.#log = log
+    this.#maxLines = maxLines
+  }
 
   log (level: 'info' | 'warn', fields: object, message: string): void {
-    if (this.#lines++ < MAX_LINES) this.#log[level](fields, message)
+    if (this.#lines++ < this.#maxLines) this.#log[level](fields, message)
   }
 
   /** Once a second. */
   tick (): void {
-    if (this.#lines > MAX_LINES) this.#log.warn({ count: this.#lines - MAX_LINES }, 'more happened than is logged')
+    if (this.#lines > this.#maxLines) this.#log.warn({ count: this.#lines - this.#maxLines }, 'more happened than is logged')
     this.#lines = 0
   }
 }

@@ -87,7 +87,7 @@ export async function startServices ({ identity, services, workers = 1, metrics,
     if (control !== undefined) {
       controlServer = await serveControl(control, identity, {
         status: async (request) => ({ body: status(request) }),
-        ...(active.some(({ service }) => service.explain !== undefined) && { explain: async (request) => ({ body: explained(active, request) }) }),
+        ...(active.some(({ service }) => service.explain !== undefined) && { explain: async (request) => ({ body: await explained(active, request) }) }),
         capture: async (request, socket) => await capturing(active, request)(request, socket),
         ...(canReload && {
           async reload (request: Request) {
@@ -138,10 +138,10 @@ function capturing (active: readonly RunningService[], request: Request): NonNul
  *
  * @throws {UsageError} when there is none
  */
-function explained (active: readonly RunningService[], request: Request): object {
+async function explained (active: readonly RunningService[], request: Request): Promise<object> {
   const able = active.flatMap(({ protocol, service }) => service.explain === undefined ? [] : { protocol, explain: service.explain.bind(service) })
   const [{ protocol, explain }] = chosen(able, request, 'does not run here, or has no paths to explain')
-  return { protocol: protocol.name, explanation: explain(String(request.member)) }
+  return { protocol: protocol.name, explanation: await explain(String(request.member)) }
 }
 
 const namesOf = (services: ReadonlyArray<{ protocol: Protocol }>): string => listOf(services.map(({ protocol }) => protocol.name))

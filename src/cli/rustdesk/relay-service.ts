@@ -1,9 +1,12 @@
 import type { Logger } from 'pino'
 import { loadNacl, type Nacl } from '../../crypto/nacl/index.ts'
+import { OptionError } from '../../errors.ts'
 import { endpointText } from '../../net/endpoint.ts'
 import { keyText, serverKey, storeGivenPair, type GivenKey } from '../../nodes/rustdesk/keys/index.ts'
 import type { RustdeskRelayServer } from '../../nodes/rustdesk/relay/server.ts'
+import { isId } from '../../nodes/rustdesk/rendezvous/registration.ts'
 import type { RendezvousServer } from '../../nodes/rustdesk/rendezvous/server.ts'
+import { quoted } from '../../text/phrases.ts'
 import type { Output } from '../process/output.ts'
 import type { ServiceMetrics } from '../process/stats-metrics.ts'
 import type { StartContext, Service } from '../protocol.ts'
@@ -53,6 +56,11 @@ export async function startRustdeskRelay ({ settings, log, out }: StartContext<R
   return {
     register (metrics) { register(metrics, halves) },
     status: () => statusOf(halves),
+    async explain (id) {
+      if (halves.rendezvous === undefined) throw new OptionError('there is no rendezvous server here, which knows the ids of peers')
+      if (!isId(id)) throw new OptionError(`not the id of a peer (${quoted(id)}), expected 6 characters at least, such as 123456789`)
+      return await halves.rendezvous.explain(id)
+    },
     async reload (next) {
       const kept = Object.fromEntries(LASTING.map((name) => [name, settings[name]])) as Pick<RustdeskRelaySettings, typeof LASTING[number]>
       const applied = { ...next, ...kept }
@@ -113,7 +121,7 @@ function register (metrics: ServiceMetrics, { rendezvous, relay }: Halves): void
   if (relay !== undefined) metrics.stats('tunpipe_rustdesk_relay', () => [{ labels: {}, stats: relay.relay.stats }], ['pairs', 'pending', 'bufferedBytes', 'halfOpen'])
   if (rendezvous === undefined) return
   metrics.stats('tunpipe_rustdesk_rendezvous', () => {
-    const { messages, alwaysUseRelay: _always, relays: _relays, url: _url, ...stats } = rendezvous.status()
+    const { messages, alwaysUseRelay: _always, relays: _relays, url: _url, members: _members, ...stats } = rendezvous.status()
     return [{ labels: { way: '' }, stats }, ...Object.entries(messages).map(([way, counts]) => ({ labels: { way }, stats: { messages: counts } }))]
   }, ['peers', 'online', 'connected', 'registering', 'waiting', 'heldBytes', 'healthChecks', 'counted', 'halfOpen'])
 }

@@ -1,6 +1,7 @@
 /** The RustDesk protocol in `relay`: a rendezvous server and a relay for RustDesk clients. */
 import type { Protocol } from '../protocol.ts'
 import { relayOptions, verifyRelayOptions } from './options.ts'
+import { explainText } from './explain-text.ts'
 import { hbbsIni } from './original/config.ts'
 import { finishRelay, type RustdeskRelaySettings } from './settings.ts'
 import { relayReloadText, relayText } from './status-text.ts'
@@ -39,6 +40,8 @@ export const rustdeskRelay: Protocol<typeof relayOptions, RustdeskRelaySettings>
     const { startRustdeskRelay } = await import('./relay-service.ts')
     return await startRustdeskRelay(context)
   },
+  explainExample: 'relay explain --protocol rustdesk 123456789',
+  explainText: explainText as Protocol['explainText'],
   statusText: relayText as Protocol['statusText'],
   reloadText: relayReloadText as Protocol['reloadText']
 }

@@ -20,6 +20,8 @@ export interface RelayPeer {
   readonly early: EarlySource
   /** Of WebSocket, `link` itself. */
   readonly websocket: WebSocketLink | undefined
+  /** The id that it wants to connect to, as it says; empty for the peer of that id. */
+  readonly wants: string
 }
 
 /** What an end tells its pair, and what it passes on. */

@@ -12,14 +12,13 @@ import { newRefused, newTotals, type RustdeskRejectReason, type RustdeskRelaySta
 import { statusOf, type RustdeskRelayStatus } from './status.ts'
 import { Waiting, type EarlyTotal } from './waiting.ts'
 import { foldAddress } from '../protocol/addresses.ts'
+import { RefusalLog } from '../refusal-log.ts'
 import { AcceptedConnections } from '../../common/accepted-connections.ts'
 import { lingeringEnd } from '../../common/lingering-close.ts'
-import { reject } from '../../common/reject.ts'
 import type { ConfigureResult } from '../../common/serve.ts'
 import { LinkClosedError } from '../../../errors.ts'
 import { BufferBudget } from '../../../limits/buffer-budget.ts'
 import { ConnectionLimiter, type ConnectionSlot } from '../../../limits/connection-limiter.ts'
-import { RateLimitedLog } from '../../../limits/rate-limited-log.ts'
 import { silent, type Logger } from '../../../log.ts'
 import { every, systemClock, type Interval } from '../../../streams/clock.ts'
 import { consumeSource } from '../../../streams/consume.ts'
@@ -37,6 +36,9 @@ const LISTS = 3
 
 /** Milliseconds without progress after which a pair may be ended when too much is kept for all. */
 const STALLED = 10_000
+
+/** Who is refused. */
+type Caller = Pick<RelayPeer, 'remote' | 'websocket'>
 
 /** What the parts of a relay share. */
 interface RelayState extends PairContext {
@@ -60,7 +62,8 @@ export class RustdeskRelay {
   readonly #halfOpen = new Set<Link>()
   readonly #connections: AcceptedConnections
   readonly #log: Logger
-  readonly #rejectLog: { readonly refused: Record<RustdeskRejectReason, number>, readonly log: RateLimitedLog }
+  readonly #refused = newRefused()
+  readonly #refusals: RefusalLog
   readonly #timer: Interval
   #ticks = 0
   /** Reads the files of the lists. */
@@ -73,7 +76,7 @@ export class RustdeskRelay {
     this.limiter = new ConnectionLimiter(settings.limiter)
     this.#connections = new AcceptedConnections(this.limiter, log, clock)
     this.#log = log
-    this.#rejectLog = { refused: newRefused(), log: new RateLimitedLog(log) }
+    this.#refusals = new RefusalLog(log, clock)
     this.#pending = new PendingTable(settings)
     const buffers = new BufferBudget({ limit: settings.bufferTotal, stalledAfter: STALLED, clock })
     this.#state = {
@@ -99,7 +102,7 @@ export class RustdeskRelay {
       pending: this.#pending.size,
       bufferedBytes: buffers.held + this.#early.held,
       ended: { ...ended },
-      refused: { ...this.#rejectLog.refused, ...this.#connections.refused(this.limiter.stats) }
+      refused: { ...this.#refused, ...this.#connections.refused(this.limiter.stats) }
     }
   }
 
@@ -152,7 +155,7 @@ export class RustdeskRelay {
    * @param now milliseconds of a monotonic clock
    */
   tick (now: number): void {
-    this.#rejectLog.log.tick()
+    this.#refusals.tick()
     for (const pair of this.#pairs) pair.tick(now)
     this.#state.incomplete.relieve()
     if (++this.#ticks % LISTS === 0) this.refreshLists().catch((err: Error) => { this.#log.warn({ err }, 'a list of addresses cannot be read, it stays as it was') })
@@ -178,25 +181,25 @@ export class RustdeskRelay {
     try {
       await this.#serve(link, remote, slot, first, websocket)
     } catch (err) {
-      this.#lost(remote, err as Error)
+      this.#lost({ remote, websocket }, err as Error)
     }
     link.abort(new LinkClosedError('the connection has ended'))
   }
 
-  #lost (remote: Endpoint, err: Error): void {
-    if (err instanceof FrameSizeError || err instanceof ProtobufError || err instanceof WebSocketProtocolError) this.#refuse('malformed', remote, err.message)
-    else this.#connections.lost(remote, err)
+  #lost (from: Caller, err: Error): void {
+    if (err instanceof FrameSizeError || err instanceof ProtobufError || err instanceof WebSocketProtocolError) this.#refuse('malformed', from, err.message)
+    else this.#connections.lost(from.remote, err)
   }
 
   async #serve (link: Link, remote: Endpoint, slot: ConnectionSlot, read: () => Promise<FirstMessage | undefined>, websocket: WebSocketLink | undefined): Promise<void> {
     const { blocklist, settings: { key } } = this.#state
-    if (blocklist.has(remote.host)) return this.#refuse('blocked', remote)
-    const first = await this.#first(link, remote, read)
+    if (blocklist.has(remote.host)) return this.#refuse('blocked', { remote, websocket })
+    const first = await this.#first(link, { remote, websocket }, read)
     if (first === undefined) return
     const { message, early } = first
-    const peer: RelayPeer = { remote, link, early, websocket }
     if (websocket !== undefined) websocket.onText = () => {} // it carries nothing, also while it waits
     const request = readRequest(message, key)
+    const peer: RelayPeer = { remote, link, early, websocket, wants: 'id' in request ? request.id : '' }
     if ('reason' in request) return await this.#refuseKindly(request.reason, peer)
     const waiting = this.#pending.take(request.uuid)
     if (waiting === undefined) await this.#wait(request.uuid, peer, slot)
@@ -204,7 +207,7 @@ export class RustdeskRelay {
   }
 
   /** Undefined when there is none in time, or none at all. */
-  async #first (link: Link, remote: Endpoint, read: () => Promise<FirstMessage | undefined>): Promise<FirstMessage | undefined> {
+  async #first (link: Link, from: Caller, read: () => Promise<FirstMessage | undefined>): Promise<FirstMessage | undefined> {
     const { clock, settings: { requestTimeout } } = this.#state
     let isLate = false
     const timer = clock.set(requestTimeout, () => {
@@ -216,7 +219,7 @@ export class RustdeskRelay {
       return await read()
     } catch (err) {
       if (!isLate) throw err
-      this.#refuse('timeout', remote)
+      this.#refuse('timeout', from)
       return undefined
     } finally {
       clock.clear(timer)
@@ -234,7 +237,7 @@ export class RustdeskRelay {
     this.#pending.remove(entry)
     if (ending === undefined) return // it was paired, and that pair has ended
     if (ending === 'unpaired') await this.#refuseKindly(ending, peer)
-    else this.#refuse(ending, peer.remote)
+    else this.#refuse(ending, peer)
   }
 
   async #join ({ peer: first }: Waiting, second: RelayPeer, slot: ConnectionSlot): Promise<void> {
@@ -245,13 +248,15 @@ export class RustdeskRelay {
     this.#pairs.delete(pair)
   }
 
-  #refuse (reason: RustdeskRejectReason, remote: Endpoint, detail?: string): void {
-    reject(this.#rejectLog, reason, { remote }, detail === undefined ? {} : { detail }, () => {})
+  #refuse (reason: RustdeskRejectReason, { remote, websocket }: Caller, detail?: string): void {
+    this.#refused[reason]++
+    this.#refusals.add({ reason, way: websocket === undefined ? 'tcp' : 'websocket', client: remote, detail })
   }
 
   /** Without a word, as the original does. The end is one in order, not a reset. */
-  async #refuseKindly (reason: RustdeskRejectReason, { remote, link, early }: RelayPeer): Promise<void> {
-    this.#refuse(reason, remote)
+  async #refuseKindly (reason: RustdeskRejectReason, peer: RelayPeer): Promise<void> {
+    const { link, early } = peer
+    this.#refuse(reason, peer)
     early.take()
     await lingeringEnd(link, this.#state.clock, consumeSource(early, (batch) => { batch.length = 0 }))
   }

@@ -5,10 +5,14 @@ import type { RustdeskRejectReason } from './stats.ts'
 import { MAX_MESSAGE, rendezvous, type Members } from '../protocol/messages.ts'
 import { firstFrame } from '../../../transforms/first-frame.ts'
 import { rustdeskLength } from '../../../transforms/length-codecs.ts'
+import { printable } from '../../../text/printable.ts'
 import type { Link } from '../../../types.ts'
 
 /** Bytes of a uuid; those of clients have 36. */
 const MAX_UUID = 128
+
+/** Bytes of an id that are shown. */
+const MAX_ID = 100
 
 /** A first message, and the link after it; undefined when the connection has ended before. */
 export interface FirstMessage {
@@ -41,10 +45,10 @@ const isSameKey = (a: string, b: string): boolean => timingSafeEqual(digest(a), 
  * @param key what the client has to know; empty: nothing
  * @throws {ProtobufError} when it is malformed
  */
-export function readRequest (message: Uint8Array, key: string): { uuid: string } | { reason: RustdeskRejectReason } {
+export function readRequest (message: Uint8Array, key: string): { uuid: string, id: string } | { reason: RustdeskRejectReason } {
   const { union, request_relay: request } = rendezvous.decode(message)
   if (union !== 'request_relay' || request == null) return { reason: 'malformed' }
-  const { uuid, licence_key: licenceKey } = request as Members['request_relay']
+  const { uuid, id, licence_key: licenceKey } = request as Members['request_relay']
   if (key !== '' && !isSameKey(key, licenceKey)) return { reason: 'key' }
-  return uuid === '' || uuid.length > MAX_UUID ? { reason: 'uuid' } : { uuid }
+  return uuid === '' || uuid.length > MAX_UUID ? { reason: 'uuid' } : { uuid, id: printable(id, MAX_ID) }
 }

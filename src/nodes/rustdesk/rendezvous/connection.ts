@@ -41,6 +41,8 @@ export class Connection {
   idleTimeout: number | undefined
   /** It is held open for a health check, and for nothing else. */
   isHeld = false
+  /** The id of the peer that it has asked for last, as a client. */
+  askedFor = ''
   /** The peer that has registered by it, to which it is the way unless that was heard elsewhere since. */
   peer: Peer | undefined
   /** Called once when it has closed. */
@@ -66,6 +68,9 @@ export class Connection {
     this.#onFirst?.()
     this.#onFirst = undefined
   }
+
+  /** A message has come. */
+  get hasSpoken (): boolean { return this.#onFirst === undefined }
 
   get isWebSocket (): boolean { return this.way === 'websocket' }
 

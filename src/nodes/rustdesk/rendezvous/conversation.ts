@@ -42,8 +42,8 @@ const originalHandlers: MemberHandlers<Conversation> = {
     connection.send({ test_nat_response: { ...sparse({ port: connection.remote.port }), ...update } })
     connection.end()
   },
-  register_pk: (_message, { registrar, connection }) => {
-    connection.send({ register_pk_response: { result: registrar.refuse('connection') } })
+  register_pk: (message, { registrar, connection }) => {
+    connection.send({ register_pk_response: { result: registrar.refuse('connection', message, { ...connection.remote, way: connection.way }) } })
     connection.end()
   }
 }
@@ -74,8 +74,9 @@ const handlers: MemberHandlers<Conversation> = {
   }
 }
 
-function refuse ({ refused }: RendezvousState, connection: Connection): void {
+function refuse ({ refused, refusals }: RendezvousState, connection: Connection): void {
   refused.unserved++
+  refusals.add({ reason: 'unserved', way: connection.way, client: connection.remote })
   connection.end()
 }
 

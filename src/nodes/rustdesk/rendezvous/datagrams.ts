@@ -62,7 +62,7 @@ export class DatagramReceiver implements DatagramService {
   receive (batch: Batch<Datagram>): void {
     this.#now = this.#state.clock.now()
     for (const { data, host, port } of batch) {
-      const message = this.#read(data)
+      const message = this.#read(data, host, port)
       if (message === undefined) continue
       if (host !== this.#sender) {
         this.#sender = host
@@ -93,7 +93,7 @@ export class DatagramReceiver implements DatagramService {
   registerKey (request: Members['register_pk']): void {
     const host = this.#sender
     const port = this.#senderPort
-    const result = this.#registrar.register(request, { host: this.#host, port }, this.#now)
+    const result = this.#registrar.register(request, { host: this.#host, port, way: 'udp' }, this.#now)
     if (typeof result === 'number') this.#answer(registerResult(result))
     else void result?.then((code) => { this.#send([{ data: registerResult(code), host, port }]) })
   }
@@ -119,14 +119,15 @@ export class DatagramReceiver implements DatagramService {
 
   ignore (): void { this.#state.totals.drops.unserved++ }
 
-  #read (data: Uint8Array): RendezvousMessage | undefined {
-    const { totals } = this.#state
+  #read (data: Uint8Array, host: string, port: number): RendezvousMessage | undefined {
+    const { totals, refusals } = this.#state
     try {
       const message = rendezvous.decode(data)
       if (message.union !== undefined) countMessage(totals, 'udp', message.union)
       return message
     } catch {
       totals.drops.malformed++
+      refusals.add({ reason: 'malformed', way: 'udp', client: { host: this.#fold(host), port } })
       return undefined
     }
   }

@@ -7,6 +7,7 @@ import type { RendezvousState } from './state.ts'
 import { NatType } from '../protocol/enums.ts'
 import { mangleAddress } from '../protocol/mangled-address.ts'
 import type { Members, RendezvousInit } from '../protocol/messages.ts'
+import { remoteText } from '../../../net/endpoint.ts'
 import type { Endpoint } from '../../../types.ts'
 
 const NAT_TYPES: ReadonlySet<number> = new Set(Object.values(NatType))
@@ -17,7 +18,7 @@ const TIMES = 2 ** 32
 /** The peer has made a hole in its NAT: the address of this connection. */
 export function holeSent (state: RendezvousState, message: Members['punch_hole_sent'], { remote }: Connection): void {
   const { socket_addr: client, id, version, relay_server: relayServer, nat_type: natType } = message
-  answer(state, client, id, remote, () => ({
+  answer(state, 'hole', client, id, remote, () => ({
     punch_hole_response: {
       ...sparse({ socket_addr: mangleAddress(remote, randomInt(TIMES)), pk: signedKey(state, id, version), relay_server: relayServer }),
       ...(NAT_TYPES.has(natType) ? { nat_type: natType } : {})
@@ -28,7 +29,7 @@ export function holeSent (state: RendezvousState, message: Members['punch_hole_s
 /** The peer is in the network of the client: its private address, as it says. */
 export function localAddress (state: RendezvousState, message: Members['local_addr'], { remote }: Connection): void {
   const { socket_addr: client, id, version, relay_server: relayServer, local_addr: address } = message
-  answer(state, client, id, remote, () => ({
+  answer(state, 'local', client, id, remote, () => ({
     punch_hole_response: { ...sparse({ socket_addr: address, pk: signedKey(state, id, version), relay_server: relayServer }), is_local: true }
   }))
 }
@@ -37,7 +38,7 @@ export function localAddress (state: RendezvousState, message: Members['local_ad
 export function relayResponse (state: RendezvousState, message: Members['relay_response'], { remote }: Connection): void {
   const { settings, relays } = state
   const { socket_addr: client, relay_server: relayServer, version, id } = message
-  answer(state, client, id ?? '', remote, (waiting) => {
+  answer(state, 'relay', client, id ?? '', remote, (waiting) => {
     delete (message as Partial<typeof message>).socket_addr
     if (id != null && id !== '') {
       delete message.id
@@ -49,12 +50,14 @@ export function relayResponse (state: RendezvousState, message: Members['relay_r
 }
 
 /** Sends an answer, if its client waits for it. */
-function answer ({ waiting, totals }: RendezvousState, client: Uint8Array, id: string, { host }: Endpoint, make: (connection: Connection) => RendezvousInit): void {
+function answer ({ waiting, totals, steps, peers, clock }: RendezvousState, what: 'hole' | 'local' | 'relay', client: Uint8Array, id: string, { host }: Endpoint, make: (connection: Connection) => RendezvousInit): void {
   const connection = waiting.take({ client, id, host })
   if (connection === undefined) {
     totals.drops.unasked++
     return
   }
   totals.answered++
+  const { askedFor, remote } = connection
+  steps.add(askedFor, { at: clock.date(), kind: 'answered', what, address: remoteText(remote) }, peers.get(askedFor) !== undefined)
   connection.send(make(connection))
 }

@@ -17,8 +17,9 @@ const SILENCE = KEEP_ALIVE * 1500
 export async function registerByConnection (state: RendezvousState, registrar: Registrar, request: Members['register_pk'], connection: Connection): Promise<void> {
   const { peers, clock } = state
   const { id } = request
-  const from = { host: connection.remote.host, port: 0 } // no address for datagrams
-  const result = await registrar.register(request, from, clock.now(), connection.source)
+  const { remote: { host }, way, source } = connection
+  const from = { host, port: 0, way, source } // no address for datagrams
+  const result = await registrar.register(request, from, clock.now())
   if (connection.isEnded) return
   const peer = result === RegisterResult.ok ? peers.get(id) : undefined
   if (result !== undefined) connection.send({ register_pk_response: sparse({ result, keep_alive: peer === undefined ? 0 : KEEP_ALIVE }) })

@@ -9,6 +9,7 @@ export const ONLINE_TIME = 30_000
 
 /** The connection of a peer that has registered by one. */
 export interface PeerConnection {
+  readonly way: 'tcp' | 'websocket' | 'nat_test'
   /** False: it cannot be sent. */
   send (message: RendezvousInit): boolean
 }
@@ -24,6 +25,8 @@ export class Peer {
   connection: PeerConnection | undefined
   /** When it was heard, by a monotonic clock. */
   heardAt = -Infinity
+  /** Since when it is online, if it is. */
+  onlineSince = -Infinity
   /** Keys that it has registered in a row, and when the last one was. */
   keyCount = 0
   keyAt = -Infinity
@@ -56,6 +59,7 @@ export class Peer {
   heard (host: string, port: number, now: number): void {
     if (this.host !== host) this.host = host
     this.port = port
+    if (!this.isOnline(now)) this.onlineSince = now
     this.heardAt = now
     this.connection = undefined
   }

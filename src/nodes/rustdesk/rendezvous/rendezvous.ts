@@ -5,6 +5,7 @@ import { Connection } from './connection.ts'
 import { runCommand } from './console.ts'
 import { converse, type Conversation } from './conversation.ts'
 import { DatagramReceiver, type DatagramService } from './datagrams.ts'
+import { explainPeer, listPeers, type PeerExplanation } from './explanation.ts'
 import { HealthChecks } from './health-checks.ts'
 import { IpBlocker } from './ip-blocker.ts'
 import { IpChanges } from './ip-changes.ts'
@@ -12,25 +13,25 @@ import { KeyOffers } from './key-offers.ts'
 import { keepAlive } from './peer-connections.ts'
 import type { Peer } from './peer.ts'
 import { PeerRegistry } from './peer-registry.ts'
+import { PeerSteps } from './peer-steps.ts'
 import { PunchLog } from './punch-log.ts'
 import { Registrar } from './registrar.ts'
 import { tcpProbe } from './relay-probe.ts'
 import { RelayServers, type Probe } from './relay-servers.ts'
 import { readRendezvous, type RendezvousOptions, type RendezvousServerInit } from './settings.ts'
 import type { RendezvousState } from './state.ts'
-import { newCounters, newRefused, type RendezvousRejectReason, type Way } from './stats.ts'
+import { newCounters, newRefused, type Way } from './stats.ts'
 import type { RendezvousStats, RendezvousStatus } from './status.ts'
 import { WaitingClients } from './waiting-clients.ts'
 import { foldAddress } from '../protocol/addresses.ts'
 import { countedMessages, type Holding } from '../protocol/counted-frames.ts'
 import { encryptableMessages, type EncryptableLink } from '../protocol/encryption.ts'
+import { RefusalLog } from '../refusal-log.ts'
 import { rendezvous, type RendezvousInit, type RendezvousMessage } from '../protocol/messages.ts'
 import { isPublic } from './public-source.ts'
 import { AcceptedConnections } from '../../common/accepted-connections.ts'
-import { reject } from '../../common/reject.ts'
 import { LinkClosedError } from '../../../errors.ts'
 import { ConnectionLimiter, type ConnectionSlot } from '../../../limits/connection-limiter.ts'
-import { RateLimitedLog } from '../../../limits/rate-limited-log.ts'
 import { silent } from '../../../log.ts'
 import { every, systemClock, type Interval } from '../../../streams/clock.ts'
 import { FrameSizeError } from '../../../transforms/length-codecs.ts'
@@ -38,7 +39,7 @@ import { KeyExchangeError, SecretboxError } from '../../../transforms/secretbox/
 import { ProtobufError } from '../../../transforms/protobuf/wire.ts'
 import type { ConnectionInfo } from '../../../transports/connection-guard.ts'
 import type { ProtocolMismatch } from '../../../transports/first-read.ts'
-import type { Datagram, Endpoint, Link, PacketPort } from '../../../types.ts'
+import type { Datagram, Link, PacketPort } from '../../../types.ts'
 
 const TICK = 1000
 
@@ -65,7 +66,6 @@ export class Rendezvous {
   readonly #state: RendezvousState
   readonly #registrar: Registrar
   readonly #connections: AcceptedConnections
-  readonly #rejectLog: { readonly refused: Record<RendezvousRejectReason, number>, readonly log: RateLimitedLog }
   /** Open ones. */
   readonly #open = new Map<Connection, RendezvousLink>()
   readonly #probe: Probe
@@ -83,20 +83,18 @@ export class Rendezvous {
     this.#connections = new AcceptedConnections(this.limiter, log, clock)
     this.#probe = probe
     this.#encryptable = encryption === undefined ? undefined : encryptableMessages(encryption)
-    const rateLimited = new RateLimitedLog(log)
-    const refused = newRefused()
-    this.#rejectLog = { refused, log: rateLimited }
     this.#state = {
       settings,
       clock,
       totals: newCounters(),
-      refused,
-      log: rateLimited,
+      refused: newRefused(),
+      refusals: new RefusalLog(log, clock),
       store,
       peers: new PeerRegistry(store, settings.peerLimits),
       blocker: new IpBlocker(),
       changes: new IpChanges(),
       punches: new PunchLog(),
+      steps: new PeerSteps(),
       relays: new RelayServers({ clock, isPlain: settings.strictOss }),
       waiting: new WaitingClients<Connection>(),
       serverList: { serial: settings.serial, servers: settings.rendezvousServers },
@@ -131,15 +129,18 @@ export class Rendezvous {
       evicted: peers.evicted,
       heldBytes: this.#held,
       halfOpen: this.limiter.stats.halfOpen,
-      refused: { ...this.#rejectLog.refused, ...this.#connections.refused(this.limiter.stats) }
+      refused: { ...this.#state.refused, ...this.#connections.refused(this.limiter.stats) }
     }
   }
 
   /** The current state and counters, for display. */
   status (): RendezvousStatus {
-    const { settings: { alwaysUseRelay }, relays } = this.#state
-    return { ...this.stats, alwaysUseRelay, relays: { live: [...relays.live], all: [...relays.all] } }
+    const { settings: { alwaysUseRelay }, relays, peers, clock } = this.#state
+    return { ...this.stats, alwaysUseRelay, relays: { live: [...relays.live], all: [...relays.all] }, members: listPeers(peers, clock.now()) }
   }
+
+  /** Why a peer is reached or not, and what happened to it. Rejects when the store cannot be read. */
+  async explain (id: string): Promise<PeerExplanation> { return await explainPeer(this.#state, id) }
 
   /** Serves datagrams of a socket, by the port of which they are answered. */
   datagrams (port: PacketPort<Datagram>): DatagramService {
@@ -189,8 +190,8 @@ export class Rendezvous {
    * @param now milliseconds of a monotonic clock
    */
   tick (now: number): void {
-    const { settings: { idleTimeout }, log, blocker, changes, relays } = this.#state
-    log.tick()
+    const { settings: { idleTimeout }, refused, refusals, blocker, changes, relays } = this.#state
+    refusals.tick()
     this.#ticks++
     if (this.#ticks % CHECK_TICKS === 0) void relays.check(this.#probe)
     if (this.#ticks % PRUNE_TICKS === 0) {
@@ -203,7 +204,8 @@ export class Rendezvous {
         if (connection.isLingering) link.abort(new LinkClosedError('the other side does not close'))
         connection.isLingering = true
       } else if (now - connection.heardAt >= (connection.idleTimeout ?? idleTimeout)) {
-        this.#rejectLog.refused.timeout++
+        refused.timeout++
+        if (!connection.hasSpoken) refusals.add({ reason: 'timeout', way: connection.way, client: connection.remote })
         connection.end()
       } else {
         keepAlive(connection, now)
@@ -237,7 +239,7 @@ export class Rendezvous {
       await this.#serve(link, { state: this.#state, registrar: this.#registrar, connection })
     } catch (err) {
       link.abort(err as Error)
-      this.#lost(connection.remote, err as Error)
+      this.#lost(connection, err as Error)
     } finally {
       this.#open.delete(connection)
       this.#offers.delete(connection)
@@ -261,7 +263,7 @@ export class Rendezvous {
       const own = link.incomplete?.capacity ?? 0
       if (own <= LITTLE) continue
       held -= own
-      this.#rejectLog.refused.incomplete++
+      this.#state.refused.incomplete++
       link.abort(new LinkClosedError('its message is not complete, and too much is kept of others'))
     }
   }
@@ -277,8 +279,12 @@ export class Rendezvous {
     await conversation.connection.reading // an answer could be lost if the connection were ended before the other side has read it
   }
 
-  #lost (remote: Endpoint, err: Error): void {
-    if (err instanceof FrameSizeError || err instanceof ProtobufError || err instanceof KeyExchangeError || err instanceof SecretboxError) reject(this.#rejectLog, 'malformed', { remote }, { detail: err.message }, () => {})
-    else this.#connections.lost(remote, err)
+  #lost ({ remote, way }: Connection, err: Error): void {
+    if (err instanceof FrameSizeError || err instanceof ProtobufError || err instanceof KeyExchangeError || err instanceof SecretboxError) {
+      this.#state.refused.malformed++
+      this.#state.refusals.add({ reason: 'malformed', way, client: remote, detail: err.message })
+    } else {
+      this.#connections.lost(remote, err)
+    }
   }
 }

@@ -1,6 +1,7 @@
 /** A rendezvous server on its ports: UDP and TCP on P, NAT tests on the one before it, WebSocket on the second after it. */
 import { acceptNatTest } from './nat-query.ts'
 import { clientOf } from './client-headers.ts'
+import type { PeerExplanation } from './explanation.ts'
 import { listenOptions } from './options.ts'
 import { Rendezvous, type RendezvousLink } from './rendezvous.ts'
 import type { RendezvousOptions, RendezvousServerInit } from './settings.ts'
@@ -65,6 +66,8 @@ export interface RendezvousServer {
   configure (options: RendezvousOptions): void
   /** The current state, for display. */
   status (): RendezvousServerStatus
+  /** Why a peer is reached or not. Rejects when the store cannot be read. */
+  explain (id: string): Promise<PeerExplanation>
   /** Stops listening, ends all connections, and settles when they have ended. */
   close (): Promise<void>
 }
@@ -131,6 +134,7 @@ export async function serveRendezvous ({ port, bind, rmem, trustedProxies, conso
       ports,
       configure: (options) => { rendezvous.configure(options) },
       status: () => ({ url, lostDatagrams: udp.dropped, ...rendezvous.status() }),
+      explain: (id) => rendezvous.explain(id),
       close
     }
   } catch (err) {

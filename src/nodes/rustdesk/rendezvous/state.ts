@@ -5,13 +5,14 @@ import type { IpBlocker } from './ip-blocker.ts'
 import type { IpChanges } from './ip-changes.ts'
 import type { Peer } from './peer.ts'
 import type { PeerRegistry, PeerStore } from './peer-registry.ts'
+import type { PeerSteps } from './peer-steps.ts'
 import type { PunchLog } from './punch-log.ts'
 import type { RelayServers } from './relay-servers.ts'
 import type { RendezvousSettings } from './settings.ts'
 import type { RendezvousCounters, RendezvousRejectReason } from './stats.ts'
 import type { WaitingClients } from './waiting-clients.ts'
 import type { RendezvousInit } from '../protocol/messages.ts'
-import type { RateLimitedLog } from '../../../limits/rate-limited-log.ts'
+import type { RefusalLog } from '../refusal-log.ts'
 import type { Clock } from '../../../types.ts'
 
 /** The rendezvous servers that clients are told when they know an older list. */
@@ -25,12 +26,13 @@ export interface RendezvousState {
   readonly clock: Clock
   readonly totals: RendezvousCounters
   readonly refused: Record<RendezvousRejectReason, number>
-  readonly log: RateLimitedLog
+  readonly refusals: RefusalLog
   readonly store: PeerStore
   readonly peers: PeerRegistry
   readonly blocker: IpBlocker
   readonly changes: IpChanges
   readonly punches: PunchLog
+  readonly steps: PeerSteps
   readonly relays: RelayServers
   readonly waiting: WaitingClients<Connection>
   readonly serverList: ServerList

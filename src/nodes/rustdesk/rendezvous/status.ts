@@ -1,5 +1,5 @@
 /** The status of a rendezvous server. Plain data, made on request. */
-import type { RendezvousCounters, RendezvousRejectReason } from './stats.ts'
+import type { RendezvousCounters, RendezvousRejectReason, Way } from './stats.ts'
 import type { RelayCounters } from '../../common/status.ts'
 
 /** Counters since the start; the first group is of now. */
@@ -24,9 +24,23 @@ export interface RendezvousStats extends RelayCounters<RendezvousRejectReason>, 
   evicted: number
 }
 
+/** A peer that is online. */
+export interface RendezvousPeerStatus {
+  id: string
+  /** Address and port; without a port for one that has registered by a connection. */
+  address: string
+  /** How it is reached; `none`, its connection has closed a moment ago. */
+  way: Way | 'none'
+  /** Seconds since it is online, and since it was heard. */
+  online: number
+  silent: number
+}
+
 /** A rendezvous server. */
 export interface RendezvousStatus extends RendezvousStats {
   alwaysUseRelay: boolean
   /** Relays that peers are told, and all of them. */
   relays: { live: string[], all: string[] }
+  /** Peers that are online, 1000 of them at most. */
+  members: RendezvousPeerStatus[]
 }

@@ -1,4 +1,5 @@
 /** What happened to a node at this helper, in order, for people: put into words only when somebody asks. */
+import { KeyedHistory } from '../../../limits/keyed-history.ts'
 import { endpointText } from '../../../net/endpoint.ts'
 import type { Endpoint } from '../../../types.ts'
 
@@ -32,30 +33,24 @@ const NOTHING: StepFacts = {}
 /** Digits of an id in the steps of another one. */
 const SHORT_ID = 12
 
-/** The steps of one node that are kept; older ones are forgotten. */
+/** The steps of one node that are kept. */
 const MAX_STEPS = 8
 
-/** Nodes whose steps are kept; beyond it the one to which nothing has happened for longest is forgotten. */
+/** Nodes whose steps are kept. */
 const MAX_NODES = 4096
 
 export class Histories {
-  /** The one to which nothing has happened for longest first. */
-  readonly #nodes = new Map<string, Step[]>()
+  readonly #nodes = new KeyedHistory<Step>({ maxSteps: MAX_STEPS, maxKeys: MAX_NODES })
 
   get size (): number { return this.#nodes.size }
 
   /** @param key of the id; `at` milliseconds since 1970; `words` is kept, so it should be one for all steps of its kind */
   add (key: string, at: number, words: StepWords, facts = NOTHING): void {
-    const steps = this.#nodes.get(key) ?? []
-    this.#nodes.delete(key)
-    this.#nodes.set(key, steps)
-    steps.push({ at, words, facts })
-    if (steps.length > MAX_STEPS) steps.shift()
-    if (this.#nodes.size > MAX_NODES) this.#nodes.delete(this.#nodes.keys().next().value as string)
+    this.#nodes.add(key, { at, words, facts })
   }
 
   of (key: string): RelayStep[] {
-    return (this.#nodes.get(key) ?? []).map(({ at, words, facts: { other = '', endpoint, kind = 0 } }) =>
+    return this.#nodes.of(key).map(({ at, words, facts: { other = '', endpoint, kind = 0 } }) =>
       ({ at, text: words(Buffer.from(other, 'latin1').toString('hex').slice(0, SHORT_ID), endpoint === undefined ? '' : endpointText(endpoint), kind) }))
   }
 }

@@ -18,7 +18,7 @@ t.test('a peer that is there (rows 1, 3 and 4)', async (t) => {
   peer.heard('192.0.2.7', 4000, 0)
   t.equal(presenceOf(peer, '192.0.2.7'), 'heard', 'the address that it was heard from counts, not that of the store')
   t.equal(presenceOf(peer, '192.0.2.1'), 'moved')
-  peer.reach({ send: () => true })
+  peer.reach({ way: 'tcp', send: () => true })
   t.equal(presenceOf(peer, '192.0.2.7'), 'moved', 'no datagram takes the place of a connection')
 })
 
