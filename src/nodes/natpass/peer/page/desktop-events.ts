@@ -25,7 +25,7 @@ const eventSchema = z.discriminatedUnion('action', [
   z.object({ action: z.literal('keyboard'), payload: z.object({ status: word, key: z.string().min(1).max(MAX_KEY) }) }),
   z.object({ action: z.literal('scroll'), payload: z.object({ x: steps, y: steps }) }),
   z.object({ action: z.literal('cad') }),
-  z.object({ action: z.literal('drawn'), payload: z.object({ bytes: z.int().min(0) }) })
+  z.object({ action: z.literal('drawn'), payload: z.object({ bytes: z.int().min(0), damaged: z.boolean().optional() }) })
 ])
 
 /** An event of the browser; undefined when it is unknown or has a payload of another form, which is ignored. @throws {SyntaxError} when it is no JSON */

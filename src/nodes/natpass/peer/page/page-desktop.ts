@@ -231,6 +231,7 @@ export class PageDesktop {
     if (event === undefined) return
     if (event.action === 'drawn') {
       this.#drawn = Math.min(this.#sent, (this.#drawn === Infinity ? 0 : this.#drawn) + event.payload.bytes)
+      if (event.payload.damaged === true) this.#refresh()
       if (!this.#isBehind) this.#goOn()
       return
     }

@@ -40,8 +40,9 @@ t.test('Chromium', { skip: skipWithoutChromium }, async (t) => {
     await page.waitForTimeout(50) // nothing that was decoded late comes on top
     await shows(page, 64, 64, [0, 255, 0])
     await holds(page, '/^\\d+ fps, [\\d.]+ [kM]?B\\/s$/.test(document.getElementById("rate").textContent)')
-    desktop.show(128, 0, 64, 1, jpegOf(64, 64))
+    desktop.show(128, 0, 64, 1, jpegOf(64, 64)) // a header, and no picture
     await says(page, 'A part of the picture cannot be shown.')
+    t.ok((await desktop.next('vncControl')).vctrl, 'a whole picture is asked for')
     desktop.show(128, 0, 64, 0, filled(9, 9, 9))
     await says(page, '')
     await shows(page, 128, 0, [9, 9, 9])

@@ -30,7 +30,7 @@ const link = new DesktopLink({
   onState: become,
   async onPicture (data) {
     const isShown = await screen.show(data)
-    if (!link.send('drawn', { bytes: data.byteLength })) return
+    if (!link.send('drawn', { bytes: data.byteLength, damaged: !isShown })) return
     if (is !== 'shown') become('shown', '')
     if (!isShown) say('A part of the picture cannot be shown.', true)
     else if (state.textContent !== '') say('')
