@@ -51,6 +51,8 @@ export class CodeChannel {
   readonly #queue: AsyncQueue
   readonly #streams = new Map<number, CodeStream>()
   #drained: { readonly promise: Promise<void>, resolve (): void } | undefined
+  /** Why the link is over. */
+  #over: Error | undefined
   #lastId = 0
 
   constructor (link: MuxLink) {
@@ -66,10 +68,12 @@ export class CodeChannel {
   /** Of a stream that this end begins. */
   nextId (): number { return ++this.#lastId }
 
-  /** A stream; ends by `CodeStream.close`. */
+  /** A stream; ends by `CodeStream.close`. When the link is over it fails at once, but not before this has returned. */
   add (id: number, events: StreamEvents): CodeStream {
     const stream: CodeStream = new CodeStream(id, this, events, () => { if (this.#streams.get(id) === stream) this.#streams.delete(id) })
-    this.#streams.set(id, stream)
+    const over = this.#over
+    if (over === undefined) this.#streams.set(id, stream)
+    else queueMicrotask(() => { stream.fail(over) })
     return stream
   }
 
@@ -110,6 +114,7 @@ export class CodeChannel {
 
   /** Ends the link, and all streams. */
   close (reason: Error): void {
+    this.#over ??= reason
     this.#link.abort(reason)
     this.#queue.discard()
     this.#queue.end()

@@ -19,6 +19,9 @@ const MAX_LINE = 4096
 /** Bytes of the name of a folder. */
 const MAX_NAME = 128
 
+/** Bytes of the path of a Unix socket, which is cut silently beyond: 108 on Linux, 104 elsewhere, each with a zero at its end. */
+const MAX_SOCKET_PATH = 103
+
 const PROGRAM = 'code-server'
 
 /**
@@ -82,18 +85,25 @@ async function find (path = ''): Promise<string> {
   throw new CodeServerError(`${PROGRAM} is not installed: it is in no folder of PATH`)
 }
 
-/** @throws {CodeServerError} when it is not there, or has ended or not listened in a minute */
+/** @throws {CodeServerError} when it is not there, or has ended or not listened in a minute; the reason of the signal. Then nothing is left behind. */
 export async function startCodeServer ({ folder, name, clock, signal, env = process.env }: CodeServerInit): Promise<CodeServer> {
   const own = join(folder, folderName(name))
   const program = await find(env.PATH)
   await mkdir(own, { recursive: true, mode: 0o700 })
   const sockets = await mkdtemp(join(tmpdir(), 'tunpipe-code-')) // for this user alone: whoever reaches the socket needs no password
   const socketPath = join(sockets, 'code.sock')
-  signal.throwIfAborted()
+  const remove = (): Promise<void> => rm(sockets, { recursive: true, force: true })
+  try {
+    signal.throwIfAborted()
+    if (Buffer.byteLength(socketPath) > MAX_SOCKET_PATH) throw new CodeServerError(`the path of its socket is too long, ${socketPath}: set TMPDIR to a shorter one`)
+  } catch (err) {
+    await remove()
+    throw err
+  }
   const args = ['--auth', 'none', '--socket', socketPath, '--user-data-dir', join(own, 'data'), '--extensions-dir', join(own, 'extensions'), '--config', join(own, 'conf')]
   const child = spawn('/bin/sh', ['-c', GUARDED, 'sh', sockets, program, ...args], { cwd: own, env: withoutSecrets(env), detached: true, stdio: ['pipe', 'pipe', 'pipe'] })
   const server = new CodeServer(child, socketPath, clock)
-  void server.ended.then(() => rm(sockets, { recursive: true, force: true }))
+  void server.ended.then(remove)
   await server.listening(signal)
   return server
 }

@@ -4,8 +4,8 @@ import type { Headers } from '../code/headers.ts'
 /** The cookie that says which link a request belongs to. */
 export const LINK_COOKIE = '__NATPASS_CONNECTION_ID__'
 
-/** Cookies of pages of this machine; browsers send them to all ports of a host. */
-const OWN_COOKIE = /^\s*(?:__NATPASS_CONNECTION_ID__|natpass-\d+)\s*=/
+/** Cookies of pages of this machine; browsers send them to all ports of a host, and a cookie without a name as if its value was all of it. */
+const OWN_COOKIE = /^[\s=]*(?:__NATPASS_CONNECTION_ID__|natpass-\d+)\s*=/
 
 /** Of other connections than the one to the page, or about all of its host. */
 const NOT_ANSWERED = ['strict-transport-security', 'clear-site-data', 'alt-svc', 'public-key-pins']
@@ -34,7 +34,8 @@ export function linkOfCookies (header = ''): string | undefined {
 export function answerHeaders (headers: Headers, prefix: string): Headers {
   const { 'set-cookie': cookies, ...passed } = headers
   for (const name of NOT_ANSWERED) delete passed[name]
-  for (const name of ['location', 'content-location', 'service-worker-allowed']) {
+  if (passed['service-worker-allowed'] !== undefined) passed['service-worker-allowed'] = [`${prefix}/`] // all that is there: another scope could be that of the page around it
+  for (const name of ['location', 'content-location']) {
     if (passed[name] !== undefined) passed[name] = passed[name].slice(0, 1).map((value) => below(value, prefix))
   }
   const own = cookies?.filter((cookie) => !OWN_COOKIE.test(cookie)).map((cookie) => cookieBelow(cookie, prefix)) ?? []

@@ -63,7 +63,6 @@ class CodeServerPage implements CodePage {
       taker: () => undefined,
       below: {
         prefix: '/forward/',
-        takesLargeBodies: true,
         serve: (request, response) => this.#serve(request, response),
         upgrade: (request, socket, head) => { this.#upgrade(request, socket, head) }
       }

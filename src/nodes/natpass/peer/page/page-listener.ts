@@ -38,8 +38,8 @@ export interface PageHandlers {
   serve (request: IncomingMessage, response: ServerResponse): Promise<void>
   /** Default: upgrades are not found. */
   upgrade? (request: IncomingMessage, socket: Duplex, head: Buffer): void
-  /** A request may take longer than 10 s, as long as its bytes come. Default: false. */
-  readonly takesLargeBodies?: boolean | undefined
+  /** Whether a request may take longer than 10 s, as long as its bytes come. Default: none may. */
+  takesLargeBodies? (request: IncomingMessage): boolean
 }
 
 export class PageListener {
@@ -50,16 +50,17 @@ export class PageListener {
   readonly #init: PageListenerInit
   readonly #server
 
-  constructor (init: PageListenerInit, { serve, upgrade, takesLargeBodies = false }: PageHandlers) {
+  constructor (init: PageListenerInit, { serve, upgrade, takesLargeBodies }: PageHandlers) {
     this.#init = init
     const { clock = systemClock, log } = init
     this.tellRefusal = throttle((refusal: object, count: number) => { log?.log('warn', { page: this.url, ...refusal, count }, 'request to a page refused') }, { clock })
-    this.#server = createServer({ maxHeaderSize: MAX_HEAD, headersTimeout: REQUEST_TIMEOUT, requestTimeout: takesLargeBodies ? 0 : REQUEST_TIMEOUT, keepAliveTimeout: IDLE_TIMEOUT, connectionsCheckingInterval: 1000 })
+    this.#server = createServer({ maxHeaderSize: MAX_HEAD, headersTimeout: REQUEST_TIMEOUT, requestTimeout: takesLargeBodies === undefined ? REQUEST_TIMEOUT : 0, keepAliveTimeout: IDLE_TIMEOUT, connectionsCheckingInterval: 1000 })
     this.#server.maxConnections = MAX_CONNECTIONS
     this.#server.timeout = SILENCE_TIMEOUT
     this.#server.on('request', (request, response) => {
       const refusal = this.#refusalOf(request)
       if (refusal !== undefined) return answer(response, 403, `${refusal}\n`)
+      if (takesLargeBodies?.(request) === false) boundBody(request, clock)
       serve(request, response).catch(() => { response.destroy() }) // the request broke
     })
     this.#server.on('upgrade', (request, socket, head) => {
@@ -91,4 +92,12 @@ export class PageListener {
     if (reason !== undefined) this.tellRefusal({ remote: socket.remoteAddress, reason })
     return reason
   }
+}
+
+/** Ends a request whose body takes too long, where the server does not do that for all of them. */
+function boundBody (request: IncomingMessage, clock: Clock): void {
+  const { 'content-length': length, 'transfer-encoding': encoding } = request.headers
+  if (length === undefined && encoding === undefined) return
+  const timer = clock.set(REQUEST_TIMEOUT, () => { if (!request.complete) request.destroy() }).unref()
+  request.once('close', () => { clock.clear(timer) })
 }

@@ -22,8 +22,8 @@ export type Handler = (request: IncomingMessage, response: ServerResponse) => Pr
 
 type Methods = Readonly<Record<string, Handler>>
 
-/** Paths with a common beginning. */
-export interface Below extends PageHandlers {
+/** Paths with a common beginning, and with bodies of any size. */
+export interface Below extends Omit<PageHandlers, 'takesLargeBodies'> {
   readonly prefix: string
 }
 
@@ -56,12 +56,12 @@ export class Site {
   constructor (init: SiteInit, parts: SiteParts) {
     this.#init = init
     this.#parts = parts
-    const { assets, index, routes, maxMessage } = parts
+    const { assets, index, routes, maxMessage, below } = parts
     this.#upgrades = new WebSocketServer({ noServer: true, clientTracking: false, perMessageDeflate: false, maxPayload: maxMessage })
     this.#listener = new PageListener(init, {
       serve: (request, response) => this.#serve(request, response),
       upgrade: (request, socket, head) => { this.#upgrade(request, socket, head) },
-      takesLargeBodies: parts.below?.takesLargeBodies
+      ...below === undefined ? {} : { takesLargeBodies: (request) => pathOf(request).startsWith(below.prefix) }
     })
     this.#routes = new Map<string, Methods>([
       ...[...assets.files].map(([path, { type, body }]) => [path, file(body, { 'content-type': type, ...FOR_GOOD })] as const),

@@ -112,3 +112,11 @@ t.test('lost messages end a link', async (t) => {
   gets(piece(1))
   t.match(await over, { code: 'ERR_CODE_CHANNEL', message: /are lost/ })
 })
+
+t.test('what is added to a link that is over fails', async (t) => {
+  const { of, sent } = channel()
+  of.close(new Error('over'))
+  const failed = new Promise<Error>((resolve) => { of.add(1, { take () {}, fail: resolve }).send(piece(1)) })
+  t.match(await failed, { message: 'over' })
+  t.same([of.size, sent], [0, []])
+})

@@ -1,8 +1,8 @@
 /** Bounds of code-server, in time and number (natpass protocol, sections 4.2, 4.3 and 6.6). */
 import { once } from 'node:events'
-import { existsSync, readFileSync } from 'node:fs'
-import { connect } from 'node:net'
-import { join as joinPath } from 'node:path'
+import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { connect, type Socket } from 'node:net'
+import { basename, join as joinPath } from 'node:path'
 import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
 import { ManualClock } from '../../../../helpers/clock.ts'
@@ -56,6 +56,23 @@ t.test('one that does not end by SIGTERM either is killed after half a second', 
   clock.advance(1)
   t.match(await failed, { message: 'nobody waits' })
   t.notOk(isRunning(pid))
+})
+
+t.test('a start that nobody waits for, or that has no place for its socket, leaves nothing behind', async (t) => {
+  const { TMPDIR } = process.env
+  const temporary = joinPath(newHome(), 'tmp')
+  const long = joinPath(temporary, 'x'.repeat(80))
+  mkdirSync(long, { recursive: true })
+  t.teardown(() => {
+    if (TMPDIR === undefined) delete process.env.TMPDIR
+    else process.env.TMPDIR = TMPDIR
+  })
+  const start = (signal: AbortSignal): Promise<unknown> => startCodeServer({ folder: joinPath(newHome(), 'code'), name: 'ide', clock: new ManualClock(), signal })
+  process.env.TMPDIR = temporary
+  await t.rejects(start(AbortSignal.abort(new Error('nobody waits'))), { message: 'nobody waits' })
+  process.env.TMPDIR = long
+  await t.rejects(start(new AbortController().signal), { code: 'ERR_CODE_SERVER', message: /too long.*: set TMPDIR/ })
+  t.same([readdirSync(temporary), readdirSync(long)], [[basename(long)], []])
 })
 
 t.test('names of folders', async (t) => {
@@ -128,6 +145,40 @@ t.test('headers of a request', async (t) => {
   const many = Object.fromEntries(Array.from({ length: 257 }, (_, i) => [`x${i}`, '']))
   t.equal((await ask('GET', '/forward/ide/file', { cookie, ...many })).status, 431)
   t.same(opened[0].heard, [])
+})
+
+t.test('a body that comes slowly: of code-server it may, of the page itself not', async (t) => {
+  const { page, open, opened, ask, clock } = await testCodePage(t, { password: 'secret' })
+  const { headers: { 'set-cookie': [session] = [''] } } = await ask('POST', '/login', {}, 'password=secret')
+  const cookie = `${session.split(';')[0]}; ${await open({ cookie: session.split(';')[0] })}`
+  const post = (path: string): Socket => {
+    const browser = connect(Number(new URL(page.url).port), '127.0.0.1').on('error', () => {})
+    t.teardown(() => { browser.destroy() })
+    browser.write(`POST ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: ${cookie}\r\nContent-Length: 100\r\n\r\npassword=`)
+    return browser
+  }
+  const upload = post('/forward/ide/file')
+  await opened[0].hear('codeRequest')
+  const login = post('/login')
+  await clock.whenSet(10_000)
+  clock.advance(10_000)
+  await once(login.resume(), 'close')
+  upload.write('late')
+  t.match((await opened[0].hear('codeRequestBody')).csreq_body, { body: Buffer.from('password=') })
+  t.match((await opened[0].hear('codeRequestBody')).csreq_body, { body: Buffer.from('late') })
+})
+
+t.test('a link that ends while a body is read: the request is answered', async (t) => {
+  const { page, open, opened } = await testCodePage(t, { halfClose: false })
+  const cookie = await open()
+  const browser = connect(Number(new URL(page.url).port), '127.0.0.1')
+  t.teardown(() => { browser.destroy() })
+  browser.write(`POST /forward/ide/file HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: ${cookie}\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n`)
+  t.match(String(await once(browser, 'data')), /100 Continue/, 'it waits for the body')
+  opened[0].end()
+  await opened[0].aborted
+  browser.write('body')
+  t.match(String(await once(browser, 'data')), /^HTTP\/1.1 502 /)
 })
 
 t.test('an answer of an end that gives no credit, and a browser that does not read', async (t) => {
