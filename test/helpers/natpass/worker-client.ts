@@ -7,6 +7,7 @@ import { WebSocketServer, type WebSocket } from 'ws'
 import { runWorker } from '../../../src/nodes/natpass/peer/desktop/worker/worker.ts'
 import { Status, TEXT } from '../../../src/nodes/natpass/protocol/desktop.ts'
 import { decodeWorkerMessage, encodeWorkerMessage, WorkerMessageType, type WorkerMessage, type WorkerMessageInit } from '../../../src/nodes/natpass/peer/desktop/worker/worker-messages.ts'
+import type { Clock } from '../../../src/types.ts'
 
 export interface WorkerImage {
   readonly ok: boolean
@@ -97,10 +98,10 @@ export async function startWorkerServer (t: Test): Promise<WorkerServer> {
 export const TOKEN = 'the token'
 
 /** A worker of this process, for the X server with this number, that is ready. It ends with the test, or by `stop`; `over` tells when. */
-export async function startWorker (t: Test, env: Readonly<Record<string, string>>): Promise<{ server: WorkerServer, stop: () => Promise<void>, over: Promise<void> }> {
+export async function startWorker (t: Test, env: Readonly<Record<string, string>>, clock?: Clock): Promise<{ server: WorkerServer, stop: () => Promise<void>, over: Promise<void> }> {
   const server = await startWorkerServer(t)
   const stopped = new AbortController()
-  const over = runWorker({ port: server.port, token: TOKEN, environment: env, signal: stopped.signal })
+  const over = runWorker({ port: server.port, token: TOKEN, environment: env, signal: stopped.signal, clock })
   const stop = async (): Promise<void> => {
     stopped.abort()
     await over

@@ -31,6 +31,8 @@ export class Clipboard {
   /** What this process owns, and since when, in milliseconds of the server. */
   #own: { readonly text: string, readonly time: number } | undefined
   #reading: Promise<string> | undefined
+  /** The text that is about to be taken over: of those that come meanwhile the last one counts. */
+  #next: string | undefined
 
   constructor (display: Display, atoms: Atoms, clock: Clock) {
     this.#display = display
@@ -49,11 +51,15 @@ export class Clipboard {
 
   /** Takes the clipboard over. A text that is too long is cut. Never rejects. */
   async write (text: string): Promise<void> {
+    const isWriting = this.#next !== undefined
+    this.#next = text
+    if (isWriting) return
     try {
       const time = await this.#now()
-      this.#own = { text: cutText(Buffer.from(text), MAX_CLIPBOARD), time }
+      this.#own = { text: cutText(Buffer.from(this.#next), MAX_CLIPBOARD), time }
       this.#display.client.SetSelectionOwner(this.#window, this.#atoms.CLIPBOARD, time)
     } catch {} // the connection has ended, or the server does nothing any more
+    this.#next = undefined
   }
 
   /** Its text, cut where it is too long; empty when there is none, or its owner does not answer. Never rejects. */

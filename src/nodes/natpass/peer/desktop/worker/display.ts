@@ -70,6 +70,19 @@ export class Display {
     })
   }
 
+  /** A promise while the server is slower than requests come: it settles when it has taken what waited for it, or is gone. */
+  ready (): Promise<void> | undefined {
+    const { stream } = this.client
+    if (stream.destroyed || !stream.writableNeedDrain) return undefined
+    return new Promise((resolve) => {
+      const settle = (): void => {
+        stream.off('drain', settle).off('close', settle)
+        resolve()
+      }
+      stream.on('drain', settle).on('close', settle)
+    })
+  }
+
   on (take: (event: XEvent) => void): void { this.client.on('event', take) }
 
   /** Ends the connection, when all that was requested has been done, or the server takes too long for that. */

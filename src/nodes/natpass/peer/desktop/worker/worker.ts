@@ -18,6 +18,9 @@ const MAX_MESSAGE = 256 * 1024
 /** Milliseconds to connect to the client, which has started this process and waits. */
 const CONNECT_TIMEOUT = 5000
 
+/** Milliseconds for the X server to take what waits for it; meanwhile nobody would see that the connection has ended. */
+const STUCK = 10_000
+
 /** Nobody can look into a connection of this machine with itself, so nothing is masked: that takes longer than to copy a picture. */
 const NO_MASK = { generateMask (mask: Buffer) { mask.fill(0) } }
 
@@ -67,14 +70,19 @@ interface Desktop {
 
 class Worker {
   readonly #socket: WebSocket
+  readonly #clock: Clock
   readonly #opening: Promise<Desktop>
   /** There once it has been opened. */
   #desktop: Desktop | undefined
   #isCapturing = false
   #showsCursor = false
+  #isWaiting = false
+  #isTelling = false
+  #isAskedAgain = false
 
   constructor (socket: WebSocket, environment: Environment, clock: Clock) {
     this.#socket = socket
+    this.#clock = clock
     this.#opening = open(environment, clock)
     this.#opening.then((desktop) => { this.#desktop = desktop }, () => {}) // told as the answer to the first request
     socket.on('message', (data, isBinary) => { if (isBinary) this.#take(data) })
@@ -107,11 +115,25 @@ class Worker {
         this.#showsCursor = message.show_cursor === true
         return
       case WorkerMessageType.clipboard:
-        void this.#clipboard(message)
-        return
+        this.#clipboard(message)
+        break
       default:
         this.#desktop?.inputs.take(message, this.#desktop.screen)
     }
+    if (!this.#isWaiting) void this.#keepPace()
+  }
+
+  /** Takes nothing more while the X server is behind: a client may send more than that does. */
+  async #keepPace (): Promise<void> {
+    let ready = this.#desktop?.display.ready()
+    if (ready === undefined) return
+    this.#isWaiting = true
+    this.#socket.pause()
+    const timer = this.#clock.set(STUCK, () => { this.#socket.terminate() })
+    for (; ready !== undefined; ready = this.#desktop?.display.ready()) await ready
+    this.#clock.clear(timer)
+    this.#socket.resume()
+    this.#isWaiting = false
   }
 
   /** One at a time: the memory of a picture is used again for the next one. */
@@ -129,18 +151,25 @@ class Worker {
     this.#send(answer, () => { this.#isCapturing = false })
   }
 
-  async #clipboard ({ clipboard }: WorkerMessage): Promise<void> {
-    const inputs = this.#desktop?.inputs
+  #clipboard ({ clipboard }: WorkerMessage): void {
     if (clipboard == null || clipboard._type !== TEXT) return
-    if (clipboard.set === true) {
-      void inputs?.clipboard.write(clipboard.data ?? '')
-      return
-    }
-    const data = await inputs?.clipboard.read() ?? ''
-    this.#send(encodeWorkerMessage({ _type: WorkerMessageType.clipboard, clipboard: { set: true, _type: TEXT, data } }))
+    if (clipboard.set === true) void this.#desktop?.inputs.clipboard.write(clipboard.data ?? '')
+    else if (this.#isTelling) this.#isAskedAgain = true
+    else void this.#tellClipboard()
   }
 
-  #send (message: Uint8Array, done: () => void = () => {}): void {
+  /** One answer is on its way at a time: all who ask meanwhile get the next one. */
+  async #tellClipboard (): Promise<void> {
+    this.#isTelling = true
+    do {
+      this.#isAskedAgain = false
+      const data = await this.#desktop?.inputs.clipboard.read() ?? ''
+      await new Promise<void>((resolve) => { this.#send(encodeWorkerMessage({ _type: WorkerMessageType.clipboard, clipboard: { set: true, _type: TEXT, data } }), resolve) })
+    } while (this.#isAskedAgain)
+    this.#isTelling = false
+  }
+
+  #send (message: Uint8Array, done: () => void): void {
     this.#socket.send(message, done)
   }
 }

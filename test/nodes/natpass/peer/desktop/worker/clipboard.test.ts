@@ -89,3 +89,16 @@ t.test('a text for programs that is too long is cut; pictures are not taken', { 
   server.send({ _type: WorkerMessageType.clipboard, clipboard: { set: true, _type: 2, data: 'a picture' } })
   t.equal((await server.readClipboard()).length, MAX_TEXT)
 })
+
+t.test('questions that come faster than answers leave', { skip: skipWithoutX11 }, async (t) => {
+  const { server } = await setup(t)
+  await set(server, 'x'.repeat(MAX_TEXT))
+  for (let i = 0; i < 1000; i++) server.send({ _type: WorkerMessageType.clipboard, clipboard: { set: false, _type: TEXT, data: '' } })
+  server.send({ _type: WorkerMessageType.captureReq })
+  let answers = 0
+  while ((await server.next())._type === WorkerMessageType.clipboard) answers++
+  t.ok(answers < 100, `${answers} answers`)
+  while (await server.readClipboard() !== 'x'.repeat(MAX_TEXT)); // and the worker goes on
+  for (let i = 0; i < 100; i++) server.send({ _type: WorkerMessageType.clipboard, clipboard: { set: true, _type: TEXT, data: String(i) } })
+  while (await server.readClipboard() !== '99') await server.capture()
+})

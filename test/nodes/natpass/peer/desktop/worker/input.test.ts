@@ -1,12 +1,16 @@
 /** Keys and pointer, as programs of a real X server see them. */
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { Status } from '../../../../../../src/nodes/natpass/protocol/desktop.ts'
 import { WorkerMessageType } from '../../../../../../src/nodes/natpass/peer/desktop/worker/worker-messages.ts'
+import { ManualClock } from '../../../../../helpers/clock.ts'
+import { turn } from '../../../../../helpers/ends.ts'
 import { startWorker, type WorkerServer } from '../../../../../helpers/natpass/worker-client.ts'
 import { startCommand, type Program } from '../../../../../helpers/programs/program.ts'
 import { skipWithoutX11, startX } from '../../../../../helpers/x11.ts'
+import type { Clock } from '../../../../../../src/types.ts'
 
 interface Setup {
   server: WorkerServer
@@ -176,4 +180,40 @@ t.test('a terminal gets what is typed', { skip: skipWithoutX11 }, async (t) => {
   server.type(...[...text].map((character) => character === ' ' ? 'space' : character), 'enter')
   await xterm.ended
   t.equal(readFileSync(file, 'utf8'), `${text}\n`)
+})
+
+/** An X server that takes nothing, and a worker that gets more than it may hold. */
+async function flooded (t: Test, clock?: Clock) {
+  const x = await startX(t)
+  const worker = await startWorker(t, x.env, clock)
+  await worker.server.capture()
+  x.process.kill('SIGSTOP')
+  t.teardown(() => { x.process.kill('SIGCONT') })
+  for (let i = 0; i < 16_000; i++) worker.server.send({ _type: WorkerMessageType.scroll, scroll: { x: 32, y: 32 } }) // each is 128 requests
+  return { ...worker, x }
+}
+
+t.test('more input than the X server takes waits where it comes from, and goes on', { skip: skipWithoutX11 }, async (t) => {
+  const before = process.memoryUsage().arrayBuffers
+  const { server, x } = await flooded(t)
+  const socket = await server.connected()
+  const answered = once(socket, 'pong')
+  socket.ping()
+  while (socket.bufferedAmount > 0) await turn()
+  for (let i = 0; i < 200; i++) await turn()
+  const held = process.memoryUsage().arrayBuffers - before
+  t.ok(held < 45 << 20, `${held} bytes are held`)
+  x.process.kill('SIGCONT')
+  await answered
+  t.ok((await server.capture()).ok)
+})
+
+t.test('an X server that takes nothing any more: the worker ends', { skip: skipWithoutX11 }, async (t) => {
+  const clock = new ManualClock()
+  const { over } = await flooded(t, clock)
+  await clock.whenSet(10_000)
+  clock.advance(10_000)
+  await clock.whenSet(500) // for what is left to do
+  clock.advance(500)
+  await over
 })
