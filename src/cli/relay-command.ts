@@ -1,7 +1,7 @@
 /** The command line of `relay`. */
 import { existsSync } from 'node:fs'
 import type { Command } from 'commander'
-import { createCommand, flagsOf, parse, protocolCommand, rejectArguments, withSharedOptions, withVersion } from './command.ts'
+import { createCommand, flagsOf, parse, protocolCommand, rejectArguments, withSharedOptions, withSubcommands, withVersion } from './command.ts'
 import { DEFAULT_CONFIG, initConfig } from './config/init-config.ts'
 import { resolveProgram } from './config/load.ts'
 import type { Flags } from './config/settings.ts'
@@ -54,7 +54,7 @@ export function createRelayCommand (run: (flags: Flags) => void, ask: (task: Tas
       rejectArguments(relay)
       run(flagsOf(relay))
     })
-  for (const protocol of protocols) relay.addCommand(protocolCommand(protocol, run))
+  for (const protocol of protocols) relay.addCommand(withSubcommands(protocolCommand(protocol, run), protocol, { protocols, run, ask }))
   const init = { program: 'relay', protocols, run: ask } as const
   return relay.addCommand(statusCommand(init)).addCommand(explainCommand(init)).addCommand(captureCommand(init)).addCommand(reloadCommand(init))
 }

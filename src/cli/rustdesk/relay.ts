@@ -1,7 +1,8 @@
 /** The RustDesk protocol in `relay`: a rendezvous server and a relay for RustDesk clients. */
 import type { Protocol } from '../protocol.ts'
-import { relayOptions, verifyRelayOptions } from './options.ts'
 import { explainText } from './explain-text.ts'
+import { joinTask } from './join-task.ts'
+import { relayOptions, verifyRelayOptions } from './options.ts'
 import { hbbsIni } from './original/config.ts'
 import { finishRelay, type RustdeskRelaySettings } from './settings.ts'
 import { relayReloadText, relayText } from './status-text.ts'
@@ -19,7 +20,7 @@ Examples:
   relay rustdesk --key - --trusted-proxy 127.0.0.1
       the relay asks for the key as well; a proxy on this machine ends TLS of WebSocket
 
-Clients: the original ones, with HOST as the ID server, and the key that is printed at the start.
+Clients: the original ones, with HOST as the ID server, and the key that is printed at the start; "relay rustdesk join HOST" has all they need.
 The file of hbbs -c is read as it is, and so are .env in the working folder and the variables of both originals and of their containers.
 Exit codes: 0 stopped by SIGTERM or SIGINT, 1 failure, 2 bad usage or configuration.
 Each option is also a key of relay.yaml, below "rustdesk". An option wins over the file, that over .env, and that over the environment.`
@@ -40,6 +41,7 @@ export const rustdeskRelay: Protocol<typeof relayOptions, RustdeskRelaySettings>
     const { startRustdeskRelay } = await import('./relay-service.ts')
     return await startRustdeskRelay(context)
   },
+  tasks: [joinTask],
   explainExample: 'relay explain --protocol rustdesk 123456789',
   explainText: explainText as Protocol['explainText'],
   statusText: relayText as Protocol['statusText'],
