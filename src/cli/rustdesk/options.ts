@@ -70,6 +70,7 @@ export const relayOptions = {
   maxConnections: bound('connections in all, for each of both', String(rendezvousOptions.maxConnections.default)),
   maxPendingPerSource: pairOptions.maxPendingPerSource,
   maxPending: pairOptions.maxPending,
+  maxPairsPerSource: pairOptions.maxPairsPerSource,
   bufferTotal: pairOptions.bufferTotal,
   trustedProxies: { ...listenOptions.trustedProxies, defaultText: 'all by the rendezvous server, none by the relay' },
   /** A pair of keys, by the environment alone. */

@@ -62,6 +62,8 @@ export const pairOptions = {
   maxPendingPerSource: { check: wholeNumber(1, MAX_ENTRIES), default: 64, value: 'count', help: 'connections that wait for a partner, from one address' },
   /** The same in all; beyond it the one that has waited longest makes room. */
   maxPending: { check: wholeNumber(1, MAX_ENTRIES), default: 8192, value: 'count', help: 'connections that wait for a partner, in all; the oldest makes room' },
+  /** Pairs with an end at one address, also an IPv6 /64; addresses of this machine have no bound. */
+  maxPairsPerSource: { check: wholeNumber(1, MAX_ENTRIES), default: 256, value: 'count', help: 'pairs with an end at one address; an IPv6 /64 is one' },
   /** Leaves out what the original does not have: it passes no messages without content between TCP and WebSocket. */
   strictOss: { check: boolean(), default: false, help: 'pass no messages without content between TCP and WebSocket, as the original' },
   /** Bytes kept for all pairs. Beyond it those that stand still end. */

@@ -19,6 +19,7 @@ import type { ConfigureResult } from '../../common/serve.ts'
 import { LinkClosedError } from '../../../errors.ts'
 import { BufferBudget } from '../../../limits/buffer-budget.ts'
 import { ConnectionLimiter, type ConnectionSlot } from '../../../limits/connection-limiter.ts'
+import { SourceCounts } from '../../../limits/source-counts.ts'
 import { silent, type Logger } from '../../../log.ts'
 import { every, systemClock, type Interval } from '../../../streams/clock.ts'
 import { consumeSource } from '../../../streams/consume.ts'
@@ -55,6 +56,8 @@ export class RustdeskRelay {
   /** Every connection goes through it. */
   readonly limiter: ConnectionLimiter
   readonly #pairs = new Set<Pair>()
+  /** Pairs by the addresses of their ends. */
+  readonly #ofSource = new SourceCounts()
   readonly #state: RelayState
   readonly #pending: PendingTable<Waiting>
   readonly #early: EarlyTotal = { held: 0 }
@@ -201,7 +204,12 @@ export class RustdeskRelay {
     const request = readRequest(message, key)
     const peer: RelayPeer = { remote, link, early, websocket, wants: 'id' in request ? request.id : '' }
     if ('reason' in request) return await this.#refuseKindly(request.reason, peer)
+    if (!this.#mayPair(slot)) return await this.#refuseKindly('pairs_source', peer)
     const waiting = this.#pending.take(request.uuid)
+    if (waiting !== undefined && !this.#mayPair(waiting.slot)) { // others of its address were faster
+      waiting.end('pairs_source')
+      return await this.#refuseKindly('unpaired', peer)
+    }
     if (waiting === undefined) await this.#wait(request.uuid, peer, slot)
     else await waiting.pairWith(slot, () => this.#join(waiting, peer, slot))
   }
@@ -240,12 +248,19 @@ export class RustdeskRelay {
     else this.#refuse(ending, peer)
   }
 
-  async #join ({ peer: first }: Waiting, second: RelayPeer, slot: ConnectionSlot): Promise<void> {
+  #mayPair ({ source, isCounted }: ConnectionSlot): boolean {
+    return !isCounted || this.#ofSource.hasRoom(source, this.#state.settings.maxPairsPerSource)
+  }
+
+  async #join ({ peer: first, slot: firstSlot }: Waiting, second: RelayPeer, slot: ConnectionSlot): Promise<void> {
     const pair = new Pair(this.#state, first, second)
+    const sources = new Set([firstSlot.source, slot.source])
+    for (const source of sources) this.#ofSource.add(source)
     this.#pairs.add(pair)
     this.#state.totals.paired++
     await pair.run(slot.source)
     this.#pairs.delete(pair)
+    for (const source of sources) this.#ofSource.remove(source)
   }
 
   #refuse (reason: RustdeskRejectReason, { remote, websocket }: Caller, detail?: string): void {

@@ -5,9 +5,9 @@ import type { RelayCounters } from '../../common/status.ts'
  * Why a connection was rejected or ended without a partner: `malformed`, its first message is none, or none that a relay takes; `timeout`,
  * no first message in time; `key`, a wrong key; `uuid`, an empty uuid or one that is too long; `blocked`, its address is on the blocklist;
  * `unpaired`, no partner in time; `left`, it has ended before; `pending_source`, too many of its source wait; `pending`, it made room for
- * newer ones; `protocol`, it speaks another one; `source` and `limit`, rejected by the limiter.
+ * newer ones; `pairs_source`, there are too many pairs with an end at its address; `protocol`, it speaks another one; `source` and `limit`, rejected by the limiter.
  */
-export type RustdeskRejectReason = 'malformed' | 'timeout' | 'key' | 'uuid' | 'blocked' | 'unpaired' | 'left' | 'pending_source' | 'pending' | 'protocol' | 'source' | 'limit'
+export type RustdeskRejectReason = 'malformed' | 'timeout' | 'key' | 'uuid' | 'blocked' | 'unpaired' | 'left' | 'pending_source' | 'pending' | 'pairs_source' | 'protocol' | 'source' | 'limit'
 
 /**
  * Why a pair has ended: `closed`, by one of its ends, in order; `lost`, one end has broken; `idle`, no data; `blocked`, one of its addresses
@@ -32,7 +32,7 @@ export interface RustdeskRelayStats extends RelayCounters<RustdeskRejectReason> 
 }
 
 export const newRefused = (): Record<RustdeskRejectReason, number> => ({
-  malformed: 0, timeout: 0, key: 0, uuid: 0, blocked: 0, unpaired: 0, left: 0, pending_source: 0, pending: 0, protocol: 0, source: 0, limit: 0
+  malformed: 0, timeout: 0, key: 0, uuid: 0, blocked: 0, unpaired: 0, left: 0, pending_source: 0, pending: 0, pairs_source: 0, protocol: 0, source: 0, limit: 0
 })
 
 export const newTotals = () => ({

@@ -14,7 +14,7 @@ const MODEST = 2048
 /** What all that wait have sent. */
 export interface EarlyTotal { held: number }
 
-type Outcome = Extract<RustdeskRejectReason, 'unpaired' | 'left' | 'pending'>
+type Outcome = Extract<RustdeskRejectReason, 'unpaired' | 'left' | 'pending' | 'pairs_source'>
 
 export class Waiting {
   readonly peer: RelayPeer
@@ -29,6 +29,9 @@ export class Waiting {
     this.#slot = slot
     this.#total = total
   }
+
+  /** Whom it counts for. */
+  get slot (): ConnectionSlot { return this.#slot }
 
   get link (): RelayPeer['link'] { return this.peer.link }
 

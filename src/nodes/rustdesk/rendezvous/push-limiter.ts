@@ -22,15 +22,17 @@ export interface PushTarget extends Readonly<Endpoint> {
 export class PushLimiter {
   readonly #clients = new KeyedTokenBuckets(CLIENT)
   readonly #targets = new TargetLimiter(TARGET)
+  /** Peers with a connection, by id. */
+  readonly #connected = new KeyedTokenBuckets(TARGET.port)
 
   /**
-   * Counts a message. False: it is one too many. A connection proves its address, and has a bound of its own.
+   * Counts a message. False: it is one too many. A connection proves its address, so that its peer alone counts.
    *
    * @param source of the client, see `clientKey`
    * @param now milliseconds of a monotonic clock
    */
   allows (to: PushTarget, source: string, now: number): boolean {
     if (!this.#clients.take(`${source} ${to.id}`, now)) return false
-    return to.connection !== undefined || this.#targets.allows(to, now)
+    return to.connection === undefined ? this.#targets.allows(to, now) : this.#connected.take(to.id, now)
   }
 }

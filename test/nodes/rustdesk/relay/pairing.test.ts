@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import t from 'tap'
 import { ManualClock } from '../../../helpers/clock.ts'
 import { standstill, until } from '../../../helpers/ends.ts'
-import { dialRelay, dialWebSocket, framed, pairOf, requestOf, serveRelay } from '../../../helpers/rustdesk/relay.ts'
+import { dialProxied, dialRelay, dialWebSocket, framed, pairOf, requestOf, serveRelay } from '../../../helpers/rustdesk/relay.ts'
 import { sample } from '../../../helpers/sample.ts'
 import { rendezvous } from '../../../../src/nodes/rustdesk/protocol/messages.ts'
 import { FrameEncoder } from '../../../../src/transforms/websocket-frames/index.ts'
@@ -240,4 +240,49 @@ t.test('a relay that stops ends all', async (t) => {
   t.match(relay.server.relay.stats, { pairs: 0, pending: 0, ended: { stopping: 1 } })
   const late = (await import('node:net')).connect(relay.port, '127.0.0.1')
   await once(late, 'error')
+})
+
+t.test('pairs are bounded by the addresses of their ends, others are served, and one that ends makes room', async (t) => {
+  const relay = await serveRelay(t, { trustedProxies: ['127.0.0.1'], maxPairsPerSource: 2 })
+  const status = () => relay.server.status()
+  const dial = async (source: string, uuid: string) => {
+    const { pending, paired, refused: { pairs_source: before } } = status()
+    const client = await dialProxied(t, relay.port, source)
+    client.send(requestOf(uuid))
+    await until(() => status().pending !== pending || status().paired > paired || status().refused.pairs_source > before)
+    return client
+  }
+  const first = await dial('192.0.2.1', 'u1')
+  await dial('192.0.2.2', 'u1')
+  await dial('192.0.2.1', 'u2')
+  await dial('192.0.2.1', 'u2') // both ends at one address are one pair
+  t.equal(status().pairs, 2)
+  const refused = await dial('192.0.2.1', 'u3')
+  await refused.closed
+  t.match(status(), { pairs: 2, pending: 0, refused: { pairs_source: 1 } })
+  await dial('192.0.2.2', 'u4')
+  await dial('192.0.2.3', 'u4')
+  t.equal(status().pairs, 3, 'others are not concerned')
+  first.socket.destroy()
+  await until(() => status().pairs === 2)
+  await dial('192.0.2.1', 'u5')
+  await dial('192.0.2.4', 'u5')
+  t.equal(status().pairs, 3)
+})
+
+t.test('the bound of pairs counts those that wait when they are paired', async (t) => {
+  const relay = await serveRelay(t, { trustedProxies: ['127.0.0.1'], maxPairsPerSource: 1 })
+  const early = []
+  for (const [i, uuid] of ['u1', 'u2'].entries()) {
+    const client = await dialProxied(t, relay.port, '192.0.2.1')
+    client.send(requestOf(uuid))
+    early.push(client)
+    await until(() => relay.server.status().pending === i + 1)
+  }
+  const [one, two] = [await dialProxied(t, relay.port, '192.0.2.2'), await dialProxied(t, relay.port, '192.0.2.3')]
+  one.send(requestOf('u1'))
+  await until(() => relay.server.status().pairs === 1)
+  two.send(requestOf('u2'))
+  await Promise.all([early[1].closed, two.closed])
+  t.match(relay.server.status(), { pairs: 1, pending: 0, refused: { pairs_source: 1, unpaired: 1 } })
 })

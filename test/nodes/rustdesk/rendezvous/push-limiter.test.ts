@@ -33,6 +33,14 @@ t.test('256 to one port at once, 64 a second from then on; others are not concer
   t.equal(sent(limiter, PEER, 1000, 1000), 64)
 })
 
+t.test('256 to one peer with a connection, 64 a second from then on; others are not concerned', async (t) => {
+  const limiter = new PushLimiter()
+  const connected = { ...PEER, port: 0, connection: {} }
+  t.equal(sent(limiter, connected, 0, 1000), 256)
+  t.equal(sent(limiter, { ...connected, id: 'peer-67890' }, 0, 10, 'one'), 10, 'behind the same address')
+  t.equal(sent(limiter, connected, 1000, 1000), 64)
+})
+
 t.test('4096 to one address at once, whatever its ports are, 1024 a second from then on; an IPv6 /64 is one', async (t) => {
   for (const hostOf of [() => '192.0.2.1', (port: number) => `2001:db8::${port}`]) {
     const limiter = new PushLimiter()
