@@ -74,8 +74,10 @@ class ForwardedRequest {
       const code = head.code ?? 0
       if (code < 200 || code > 599) return this.#fail('the other end answers without a status')
       try {
+        const headers = headersOf(head.header)
+        if (headers['content-length'] !== undefined && !/^\d+$/.test(headers['content-length'].join())) return this.#fail('the other end answers with a length that is none')
         response.strictContentLength = true // more would be taken for the next answer
-        response.writeHead(code, answerHeaders(headersOf(head.header)))
+        response.writeHead(code, answerHeaders(headers))
         response.flushHeaders()
       } catch (err) {
         this.#fail(reasonOf(err as Error))

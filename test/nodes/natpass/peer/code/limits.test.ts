@@ -181,6 +181,17 @@ t.test('a link that ends while a body is read: the request is answered', async (
   t.match(String(await once(browser, 'data')), /^HTTP\/1.1 502 /)
 })
 
+t.test('an answer with two lengths, or one that is none', async (t) => {
+  const { open, opened, ask } = await testCodePage(t)
+  const cookie = await open()
+  for (const values of [['6', '60'], ['6', '6'], ['0x6'], ['6, 6'], ['-1'], ['']]) {
+    const asked = ask('GET', '/forward/ide/file', { cookie })
+    const { csreq } = await opened[0].hear('codeRequest')
+    opened[0].send({ _type: MessageType.codeResponseHeader, csrep_hdr: { request_id: csreq?.request_id, code: 200, header: { 'content-length': { values } } } })
+    t.match(await asked, { status: 502, body: /a length that is none/ }, values.join(' and '))
+  }
+})
+
 t.test('an answer of an end that gives no credit, and a browser that does not read', async (t) => {
   const { page, open, opened, ask } = await testCodePage(t, { halfClose: false })
   const cookie = await open()

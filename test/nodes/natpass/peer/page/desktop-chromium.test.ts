@@ -48,6 +48,34 @@ t.test('Chromium', { skip: skipWithoutChromium }, async (t) => {
     await shows(page, 128, 0, [9, 9, 9])
   })
 
+  t.test('large pictures, whose bytes do not tell what memory they take, are decoded one at a time', async (t) => {
+    const { page, desktop } = await open(t)
+    const jpeg = Buffer.from(await page.evaluate(`new Promise((resolve) => {
+      let alive = 0
+      globalThis.most = 0
+      const decode = globalThis.createImageBitmap
+      globalThis.createImageBitmap = async (blob) => {
+        globalThis.most = Math.max(globalThis.most, ++alive)
+        const bitmap = await decode(blob)
+        await new Promise((resolve) => { setTimeout(resolve, 20) }) // as one that is large takes
+        const close = bitmap.close.bind(bitmap)
+        bitmap.close = () => {
+          alive--
+          close()
+        }
+        return bitmap
+      }
+      const canvas = new OffscreenCanvas(256, 256)
+      canvas.getContext('2d').fillRect(0, 0, 256, 256)
+      canvas.convertToBlob({ type: 'image/jpeg' }).then((blob) => blob.arrayBuffer()).then((bytes) => { resolve([...new Uint8Array(bytes)]) })
+    })`) as number[])
+    for (let i = 0; i < 20; i++) desktop.show(0, 0, 256, 1, jpeg)
+    desktop.show(0, 0, 64, 0, filled(0, 255, 0))
+    await shows(page, 0, 0, [0, 255, 0])
+    await shows(page, 255, 255, [0, 0, 0])
+    t.equal(await page.evaluate('globalThis.most'), 1)
+  })
+
   t.test('pointer, wheel and keys', async (t) => {
     const { page, desktop } = await open(t)
     const at = await placed(page)

@@ -1,9 +1,12 @@
 /* global createImageBitmap, Blob, ImageData, requestAnimationFrame, setInterval */
-// The screen of the desktop: what arrives is decoded at once, and drawn in the order that it came in.
+// The screen of the desktop: blocks are decoded when they arrive, and all is drawn in the order that it came in.
 
 /** Bytes of the numbers before the data of a picture. */
 const HEAD = 28
 const RAW = 0
+
+/** Pixels of what is decoded at once. Anything larger takes its turn, as its bytes do not tell how much memory it takes. */
+const BLOCK = 64 * 64
 
 /** Milliseconds between two rates. */
 const RATE = 2000
@@ -31,8 +34,8 @@ globalThis.DesktopScreen = class {
     this.#bytes += message.byteLength
     const view = new DataView(message)
     const [screenWidth, screenHeight, x, y, width, height, encoding] = [0, 4, 8, 12, 16, 20, 24].map((at) => view.getUint32(at))
-    const decoding = encoding === RAW ? rawOf(message, width, height) : createImageBitmap(new Blob([new Uint8Array(message, HEAD)], { type: 'image/jpeg' }))
-    const decoded = Promise.resolve(decoding).catch(() => undefined)
+    const decode = async () => encoding === RAW ? rawOf(message, width, height) : await createImageBitmap(new Blob([new Uint8Array(message, HEAD)], { type: 'image/jpeg' }))
+    const decoded = (width * height > BLOCK ? this.#drawn.then(decode) : decode()).catch(() => undefined)
     const drawing = this.#drawn.then(async () => {
       const picture = await decoded
       if (this.#canvas.width !== screenWidth) this.#canvas.width = screenWidth
