@@ -22,6 +22,8 @@ export interface Refusal {
   readonly way: 'udp' | 'tcp' | 'websocket' | 'nat_test'
   /** Its address, folded. */
   readonly client: Endpoint
+  /** Whom it counts for, see `clientKey`, where its address may be a claim of its own: that one is logged then. */
+  readonly source?: string | undefined
   /** The id of the peer that it was about. */
   readonly id?: string | undefined
   /** What was wrong, for people. */
@@ -40,10 +42,11 @@ export class RefusalLog {
     this.#datagrams = new RateLimitedLog(log, OF_DATAGRAMS)
   }
 
-  add ({ reason, way, client: { host, port }, id, detail }: Refusal): void {
-    const fields = { event: 'refused', reason, way, client: host, port, ...(id === undefined ? {} : { id: printable(id) }), ...(detail === undefined ? {} : { detail: printable(detail) }) }
+  add ({ reason, way, client: { host, port }, source = clientKey(host), id, detail }: Refusal): void {
+    const isClaimed = source !== clientKey(host) // else anyone could have others banned
+    const fields = { event: 'refused', reason, way, client: isClaimed ? source : host, port: isClaimed ? 0 : port, ...(isClaimed ? { claimed: host } : {}), ...(id === undefined ? {} : { id: printable(id) }), ...(detail === undefined ? {} : { detail: printable(detail) }) }
     if (way === 'udp') this.#datagrams.log('warn', fields, 'refused')
-    else if (this.#clients.take(clientKey(host), this.#clock.now())) this.#connections.log('warn', fields, 'refused')
+    else if (this.#clients.take(source, this.#clock.now())) this.#connections.log('warn', fields, 'refused')
   }
 
   /** Once a second. */

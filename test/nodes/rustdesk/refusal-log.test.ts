@@ -22,6 +22,17 @@ t.test('a line has one form, and what a client has chosen comes last, without co
   t.ok(line.detail.length < 200)
 })
 
+t.test('an address that a client claims for itself is not the one that is logged', async (t) => {
+  const { log, lines } = logged()
+  log.add({ reason: 'key', way: 'websocket', client: { host: '192.0.2.1', port: 0 }, source: '203.0.113.9' })
+  log.add({ reason: 'key', way: 'websocket', client: { host: '192.0.2.1', port: 0 }, source: '192.0.2.1' })
+  t.match(lines, [{ client: '203.0.113.9', claimed: '192.0.2.1' }, { client: '192.0.2.1' }])
+  t.notOk('claimed' in lines[1])
+  lines.length = 0
+  for (let i = 0; i < 50; i++) log.add({ reason: 'key', way: 'websocket', client: { host: `192.0.2.${i}`, port: 0 }, source: '203.0.113.9' })
+  t.equal(lines.length, 9, 'the one that claims them has its share')
+})
+
 t.test('few of one address, however much it does, and the first of another one all the same', async (t) => {
   const { lines, clock, refuse } = logged()
   for (let i = 0; i < 500; i++) refuse('192.0.2.1')

@@ -76,7 +76,7 @@ function pushTo (state: RendezvousState, peer: Peer, connection: Connection, wha
 /** An id that is unknown may have been guessed, so it is logged as a wrong key is; one that is offline is usual. */
 function refuse (state: RendezvousState, connection: Connection, id: string, reason: PunchRefusal): undefined {
   state.totals.refusedPunches[reason]++
-  if (reason === 'key' || reason === 'unknown') state.refusals.add({ reason, way: connection.way, client: connection.remote, id })
+  if (reason === 'key' || reason === 'unknown') state.refusals.add({ reason, way: connection.way, client: connection.remote, source: connection.source, id })
   note(state, id, connection, { kind: 'unreached', what: reason })
   if (state.waiting.answered(connection)) connection.send({ punch_hole_response: sparse(FAILURES[reason]) })
 }

@@ -76,7 +76,7 @@ const handlers: MemberHandlers<Conversation> = {
 
 function refuse ({ refused, refusals }: RendezvousState, connection: Connection): void {
   refused.unserved++
-  refusals.add({ reason: 'unserved', way: connection.way, client: connection.remote })
+  refusals.add({ reason: 'unserved', way: connection.way, client: connection.remote, source: connection.source })
   connection.end()
 }
 

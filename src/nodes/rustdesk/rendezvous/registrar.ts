@@ -88,7 +88,7 @@ export class Registrar {
   refuse (reason: RegistrationRefusal, { id }: Pick<KeyRequest, 'id'>, from: Registering): RegisterResultCode {
     const { totals, refusals, peers } = this.#context
     totals.refusedRegistrations[reason]++
-    refusals.add({ reason, way: from.way, client: from, id })
+    refusals.add({ reason, way: from.way, client: from, source: from.source, id })
     if (reason !== 'no_id') this.#note(id, from, { kind: 'refused', what: reason }, peers.get(id) !== undefined)
     return REFUSED[reason]
   }

@@ -205,7 +205,7 @@ export class Rendezvous {
         connection.isLingering = true
       } else if (now - connection.heardAt >= (connection.idleTimeout ?? idleTimeout)) {
         refused.timeout++
-        if (!connection.hasSpoken) refusals.add({ reason: 'timeout', way: connection.way, client: connection.remote })
+        if (!connection.hasSpoken) refusals.add({ reason: 'timeout', way: connection.way, client: connection.remote, source: connection.source })
         connection.end()
       } else {
         keepAlive(connection, now)
@@ -279,10 +279,10 @@ export class Rendezvous {
     await conversation.connection.reading // an answer could be lost if the connection were ended before the other side has read it
   }
 
-  #lost ({ remote, way }: Connection, err: Error): void {
+  #lost ({ remote, source, way }: Connection, err: Error): void {
     if (err instanceof FrameSizeError || err instanceof ProtobufError || err instanceof KeyExchangeError || err instanceof SecretboxError) {
       this.#state.refused.malformed++
-      this.#state.refusals.add({ reason: 'malformed', way, client: remote, detail: err.message })
+      this.#state.refusals.add({ reason: 'malformed', way, client: remote, source, detail: err.message })
     } else {
       this.#connections.lost(remote, err)
     }
