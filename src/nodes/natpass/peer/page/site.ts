@@ -61,6 +61,7 @@ export class Site {
     this.#listener = new PageListener(init, {
       serve: (request, response) => this.#serve(request, response),
       upgrade: (request, socket, head) => { this.#upgrade(request, socket, head) },
+      knows: (request) => this.#isIn(request),
       ...below === undefined ? {} : { takesLargeBodies: (request) => pathOf(request).startsWith(below.prefix) }
     })
     this.#routes = new Map<string, Methods>([

@@ -198,6 +198,23 @@ t.test('a login', async (t) => {
   t.equal((await ask('POST', '/new', { cookie })).status, 401)
 })
 
+t.test('connections of those who have not logged in keep nobody out', async (t) => {
+  const { ask, attach, page } = await testPage(t, { password: 'secret' })
+  const { headers: { 'set-cookie': [set] = [''] } } = await ask('POST', '/login', {}, 'password=secret')
+  const cookie = set.split(';')[0]
+  const { body } = await ask('POST', '/new', { cookie })
+  const browser = await attach(`/ws/${body}`, { headers: { cookie } })
+  const port = Number(new URL(page.url).port)
+  const strangers = Array.from({ length: 200 }, () => connect(port, '127.0.0.1').on('error', () => {}))
+  t.teardown(() => { for (const stranger of strangers) stranger.destroy() })
+  let ended = 0
+  for (const stranger of strangers) stranger.resume().once('close', () => { ended++ })
+  await until(() => ended === 136)
+  t.equal((await ask('POST', '/new', { cookie })).status, 200)
+  browser.raw.ping()
+  await once(browser.raw, 'pong')
+})
+
 t.test('closing ends shells and connections', async (t) => {
   const { ask, attach, opened, page } = await testPage(t)
   await ask('POST', '/new')
