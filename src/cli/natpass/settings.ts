@@ -16,5 +16,8 @@ export function finishRelay (settings: SettingsOf<typeof relayOptions>, { warn }
 export function finishPeer (settings: SettingsOf<typeof peerOptions>, { warn }: FinishContext): SettingsOf<typeof peerOptions> {
   if (settings.secret === DEFAULT_SECRET) warn(KNOWN_TO_ALL)
   if (settings.allow === undefined && settings.rules === undefined) warn('nothing is allowed here and there are no rules: this peer does nothing; --allow says what others may open')
+  for (const { name, target } of settings.rules ?? []) {
+    if (target === settings.id) warn(`the rule ${name} leads to this peer itself, and cannot be opened: its target has the id of this peer`)
+  }
   return settings
 }

@@ -23,6 +23,8 @@ export interface IncludedText {
   readonly text: string
   /** Where a line of the text, from 1, comes from. */
   placeAt (line: number): Place
+  /** Directives that name no file that is there, which the original takes for nothing as well. */
+  readonly nothing: readonly Place[]
 }
 
 /**
@@ -33,6 +35,7 @@ export interface IncludedText {
 export function withIncludes (file: string, text: string): IncludedText {
   const lines: string[] = []
   const places: Place[] = []
+  const nothing: Place[] = []
   let bytes = 0
   let includes = 0
 
@@ -44,6 +47,7 @@ export function withIncludes (file: string, text: string): IncludedText {
       if (path !== undefined) {
         const named = filesNamed(file, path.trim(), key)
         includes += 1 + named.length
+        if (named.length === 0) nothing.push(place)
         if (includes > MAX_INCLUDES) throw new UsageError(`${key}: too many files, expected at most ${MAX_INCLUDES}`)
         for (const included of named) {
           const id = identityOf(included)
@@ -61,7 +65,7 @@ export function withIncludes (file: string, text: string): IncludedText {
     }
   }
   add(file, text, '', [identityOf(file)])
-  return { text: lines.join('\n'), placeAt: (line) => places[line - 1] ?? places[places.length - 1] ?? { file, line: 1 } }
+  return { text: lines.join('\n'), placeAt: (line) => places[line - 1] ?? places[places.length - 1] ?? { file, line: 1 }, nothing }
 }
 
 /** Without an empty one behind the last line feed. */

@@ -55,7 +55,8 @@ class Reader {
   }
 
   result<K extends Keys> (keys: K): Original<K> {
-    const { text, placeAt } = withIncludes(this.#file, textOf(Buffer.from(this.#text, 'latin1'), this.#file, '--config'))
+    const { text, placeAt, nothing } = withIncludes(this.#file, textOf(Buffer.from(this.#text, 'latin1'), this.#file, '--config'))
+    for (const place of nothing) this.#warn(place, '#include: no such file, it is ignored')
     const yaml = parseYaml(text, placeAt)
     const { contents } = yaml.document
     if (isMap(contents)) this.#readSection(yaml, keys, contents, [])

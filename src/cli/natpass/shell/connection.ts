@@ -18,3 +18,7 @@ export class ShellConnectionError extends CodedError<'ERR_SHELL_CONNECTION'> {
 
   constructor (message: string, options?: ErrorOptions) { super('ERR_SHELL_CONNECTION', message, options) }
 }
+
+/** Says who refuses: the reason is in the words of the other end, or of the server. */
+export const notOpened = (target: string, cause: Error): ShellConnectionError =>
+  new ShellConnectionError(`no shell of ${target}: ${cause.message}`, { cause })

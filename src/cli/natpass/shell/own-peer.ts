@@ -1,6 +1,6 @@
 /** A shell by a connection of this process, where no peer runs. */
 import { once } from 'node:events'
-import { BACK, LOST, ShellConnectionError, type ShellConnection } from './connection.ts'
+import { BACK, LOST, notOpened, ShellConnectionError, type ShellConnection } from './connection.ts'
 import { NatpassPeer } from '../../../nodes/natpass/index.ts'
 import type { peerOptions } from '../../../nodes/natpass/peer/options.ts'
 import type { Rule } from '../../../nodes/natpass/peer/rules.ts'
@@ -13,13 +13,13 @@ const ONLINE_TIMEOUT = 20_000
  * Calls a function with a shell; ends what is left of it afterwards. Others may open nothing here meanwhile.
  *
  * @param say tells the user that the connection is lost, or that it is back
- * @throws {ShellConnectionError} when the server cannot be reached, or accepts nobody; otherwise as `NatpassPeer.openShell`
+ * @throws {ShellConnectionError} when the server cannot be reached, or accepts nobody, or the shell is not opened
  */
 export async function withOwnPeer<T> (settings: SettingsOf<typeof peerOptions>, rule: Rule, say: (text: string) => void, use: (shell: ShellConnection) => Promise<T>): Promise<T> {
   const peer = new NatpassPeer({ ...settings, allow: undefined, rules: [rule] })
   try {
     await untilOnline(peer)
-    const shell = await peer.openShell(rule.name)
+    const shell = await peer.openShell(rule.name).catch((err: unknown) => { throw notOpened(rule.target, err as Error) })
     shell.onLost = () => { say(shell.isLost === true ? LOST : BACK) }
     return await use(shell)
   } finally {

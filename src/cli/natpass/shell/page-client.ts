@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import { request as httpRequest, type IncomingHttpHeaders } from 'node:http'
 import { WebSocket } from 'ws'
-import { BACK, LOST, ShellConnectionError, type ShellConnection } from './connection.ts'
+import { BACK, LOST, notOpened, ShellConnectionError, type ShellConnection } from './connection.ts'
 import type { ShellExit } from '../../../nodes/natpass/index.ts'
 import { CLOSED } from '../../../nodes/natpass/peer/page/page-shell.ts'
 import type { TerminalSize } from '../../../nodes/natpass/peer/shell/terminal-size.ts'
@@ -35,6 +35,8 @@ const MAX_TEXT = 300
 export interface PageClientInit {
   /** Of the page. */
   readonly url: string
+  /** Of the rule. */
+  readonly target: string
   readonly password: string | undefined
   /** Tells the user that the connection is lost, or that it is back. */
   say (text: string): void
@@ -45,7 +47,7 @@ export interface PageClientInit {
 export async function openPageShell (init: PageClientInit): Promise<PageClient> {
   const page = new Page(init.url, init.password)
   const { status, text } = await page.post('/new')
-  if (status !== 200 || !/^[\w-]{1,64}$/.test(text)) throw new ShellConnectionError(status === 200 ? `no page of a shell is at ${init.url}` : text)
+  if (status !== 200 || !/^[\w-]{1,64}$/.test(text)) throw status === 502 ? notOpened(init.target, new Error(text)) : new ShellConnectionError(status === 200 ? `no page of a shell is at ${init.url}` : text)
   return new PageClient(page, text, init)
 }
 

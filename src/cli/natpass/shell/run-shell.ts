@@ -24,9 +24,9 @@ export async function runShell ({ argument: name, flags, protocols }: TaskContex
   const say = (text: string): void => { terminal.say(text) }
   let ending: Ending
   if (running !== undefined) {
-    const { url } = shellRule(running.rules, name)
+    const { url, target } = shellRule(running.rules, name)
     if (url === undefined) throw new ShellConnectionError(`nobody listens for the rule ${quoted(name)}`)
-    const shell = await openPageShell({ url, password: pagePassword, say })
+    const shell = await openPageShell({ url, target, password: pagePassword, say })
     ending = await attach(shell, terminal).finally(() => shell.close())
   } else {
     if (settings === undefined) throw new UsageError('--config: missing, as no peer of natpass runs here, expected a file with the rule')

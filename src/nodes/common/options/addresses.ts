@@ -101,8 +101,12 @@ function schemedEndpoint (what: string, expected: string, minPort: number) {
   }, (value): value is SchemedEndpoint => isEndpoint(value, minPort) && [undefined, 'tcp', 'tls'].includes((value as SchemedEndpoint).scheme))
 }
 
-/** `0.0.0.0:17000`. Host and port are mandatory; port 0 takes any free one. */
-export function listenEndpoint () { return schemedEndpoint('an address to listen on', 'HOST:PORT such as 0.0.0.0:17000', 0) }
+/**
+ * `0.0.0.0:17000`. Host and port are mandatory; port 0 takes any free one.
+ *
+ * @param customary - the port that an example has
+ */
+export function listenEndpoint (customary = 17_000) { return schemedEndpoint('an address to listen on', `HOST:PORT such as 0.0.0.0:${customary}`, 0) }
 
 /** `udp://0.0.0.0:7700`. Host and port are mandatory; port 0 takes any free one. */
 export function udpEndpoint () {
@@ -112,8 +116,12 @@ export function udpEndpoint () {
   }, (value): value is Endpoint => isEndpoint(value, 0))
 }
 
-/** The address of a server. */
-export function serverEndpoint () { return schemedEndpoint('the address of a server', 'HOST:PORT such as 192.0.2.7:17000', 1) }
+/**
+ * The address of a server.
+ *
+ * @param customary - the port that an example has
+ */
+export function serverEndpoint (customary = 17_000) { return schemedEndpoint('the address of a server', `HOST:PORT such as 192.0.2.7:${customary}`, 1) }
 
 /** A local address without a port. */
 export function localAddress () {

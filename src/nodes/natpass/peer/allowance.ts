@@ -1,7 +1,7 @@
 /** An entry of the option `allow`: as text, TYPES or TYPES@ID, or as a section with keys. */
 import { z } from 'zod'
 import { EXPECTED_PORT_PATTERN, readPortPattern } from './port-patterns.ts'
-import { clientId, isClientId, linkTypes } from '../protocol/options.ts'
+import { clientId, EXPECTED_TYPES, isClientId, linkTypes } from '../protocol/options.ts'
 import { LINK_TYPES, type LinkType } from '../protocol/message-types.ts'
 import { joinedList, path, problemText, text } from '../../common/options/checks.ts'
 import type { Reject } from '../../common/options/option.ts'
@@ -21,9 +21,9 @@ export interface Allowance {
 /** The same as callers give it. */
 export type AllowanceInit = Omit<Allowance, 'types'> & { readonly types: string | readonly string[] }
 
-export const EXPECTED_ALLOWANCE = 'TYPES or TYPES@ID, such as shell,tcp or shell@laptop; any stands for every type'
+export const EXPECTED_ALLOWANCE = `TYPES or TYPES@ID, such as shell,tcp or shell@laptop; ${EXPECTED_TYPES}`
 
-const EXPECTED_TYPES = `${listOf(LINK_TYPES)}, a list, or any`
+const EXPECTED_LIST = `${listOf(LINK_TYPES)}, a list, or any`
 
 const KEYS = ['from', 'types', 'exec', 'ports']
 
@@ -32,7 +32,7 @@ function types () {
     const words = joinedList(input)
     const read = typeof words === 'string' ? linkTypes(words) : undefined
     if (read !== undefined) return read
-    context.issues.push({ code: 'custom', input, message: problemText('types of links', words, EXPECTED_TYPES) })
+    context.issues.push({ code: 'custom', input, message: problemText('types of links', words, EXPECTED_LIST) })
     return z.NEVER
   })
 }

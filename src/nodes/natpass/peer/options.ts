@@ -1,7 +1,7 @@
 /** The options of a natpass peer, as data. */
 import { z } from 'zod'
 import { allowance, EXPECTED_ALLOWANCE, verifyAllowances } from './allowance.ts'
-import { clientId, secret } from '../protocol/options.ts'
+import { clientId, DEFAULT_PORT, secret } from '../protocol/options.ts'
 import { hostPort, serverEndpoint } from '../../common/options/addresses.ts'
 import { boolean, choice, path } from '../../common/options/checks.ts'
 import { clientTrust, secretOption, sectionsOf, verifyClientTls } from '../../common/options/groups.ts'
@@ -10,7 +10,7 @@ import { ruleOptions, verifyRules, type RuleType } from './rules.ts'
 import { isLoopback } from '../../../net/client-address.ts'
 
 export const peerOptions = {
-  server: { check: serverEndpoint(), isRequired: true, value: 'host:port', help: 'the server, such as 192.0.2.7:6154' },
+  server: { check: serverEndpoint(DEFAULT_PORT), isRequired: true, value: 'host:port', help: 'the server, such as 192.0.2.7:6154' },
   secret,
   id: { check: clientId(), isRequired: true, value: 'id', help: 'what others call this peer' },
   allow: {
@@ -40,9 +40,9 @@ export function verifyPeerOptions (settings: Pick<SettingsOf<typeof peerOptions>
   verifyClientTls(settings, reject)
   verifyAllowances(allow, reject)
   verifyRules(rules, ['rules'], reject)
-  if (page !== undefined && pagePassword === undefined && !isLoopback(page.host)) reject(['page'], `the page on ${page.host} needs a page-password, or expected 127.0.0.1`)
+  if (page !== undefined && pagePassword === undefined && !isLoopback(page.host)) reject(['page'], `the page on ${page.host} needs a page-password, expected one or 127.0.0.1`)
   for (const [i, { type, localAddr = '127.0.0.1' }] of rules.entries()) {
     const shown = PAGES[type]
-    if (shown !== undefined && pagePassword === undefined && !isLoopback(localAddr)) reject(['rules', i, 'localAddr'], `the page of a ${shown} on ${localAddr} needs a page-password, or expected 127.0.0.1`)
+    if (shown !== undefined && pagePassword === undefined && !isLoopback(localAddr)) reject(['rules', i, 'localAddr'], `the page of a ${shown} on ${localAddr} needs a page-password, expected one or 127.0.0.1`)
   }
 }

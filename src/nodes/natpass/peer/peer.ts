@@ -196,7 +196,7 @@ export class NatpassPeer extends EventEmitter<NatpassPeerEvents> {
     if (signal.aborted) session.mux.abort(signal.reason)
     const err = await session.mux.ended
     this.#session = undefined
-    if (err !== undefined) throw err
+    throw err ?? new LinkClosedError(`the server has ended the connection: perhaps it was stopped, or another peer has the id ${this.#settings.id}`)
   }
 
   async #dial (signal: AbortSignal): Promise<Link> {

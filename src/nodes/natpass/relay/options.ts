@@ -1,6 +1,6 @@
 /** The options of a natpass relay, as data. */
 import { z } from 'zod'
-import { isClientId, linkTypes, secret } from '../protocol/options.ts'
+import { DEFAULT_PORT, EXPECTED_TYPES, isClientId, linkTypes, secret } from '../protocol/options.ts'
 import type { LinkType } from '../protocol/message-types.ts'
 import { listenEndpoint } from '../../common/options/addresses.ts'
 import { boolean, milliseconds, text, wholeNumber } from '../../common/options/checks.ts'
@@ -16,7 +16,7 @@ export interface RelayRule {
   readonly types: readonly LinkType[]
 }
 
-const EXPECTED_RULE = 'allow:FROM:TO:TYPES or deny:FROM:TO:TYPES, such as allow:laptop:nas:shell,tcp; any stands for every id, and for every type'
+const EXPECTED_RULE = `allow:FROM:TO:TYPES or deny:FROM:TO:TYPES, such as allow:laptop:nas:shell,tcp; FROM and TO are ids, or any; ${EXPECTED_TYPES}`
 
 function rule () {
   const isRule = (value: unknown): value is RelayRule => typeof (value as Partial<RelayRule> | undefined)?.allow === 'boolean'
@@ -32,7 +32,7 @@ function rule () {
 
 export const listenOptions = {
   /** Where clients connect; IPv6 in brackets, port 0 takes a free one. */
-  listen: { check: listenEndpoint(), isRequired: true, value: 'host:port', help: 'where clients connect, such as 0.0.0.0:6154; port 0 takes a free one' },
+  listen: { check: listenEndpoint(DEFAULT_PORT), isRequired: true, value: 'host:port', help: 'where clients connect, such as 0.0.0.0:6154; port 0 takes a free one' },
   /** Proxies whose report of the client address is trusted, CIDRs or addresses. */
   trustedProxies: trustedProxies('PROXY protocol'),
   tls: listenerTls('certificate chain, PEM: clients have to speak TLS')
@@ -62,7 +62,7 @@ export const clientOptions = {
     isRepeatable: true,
     defaultText: 'everybody may open everything',
     value: 'rule',
-    help: 'who may open what to whom: allow:FROM:TO:TYPES or deny:FROM:TO:TYPES; the first that matches decides, and what none matches is refused; can be repeated'
+    help: 'who may open what to whom: allow:FROM:TO:TYPES or deny:FROM:TO:TYPES, with ids and TYPES of tcp, udp, shell, vnc, bench and code, or any; the first that matches decides, and what none matches is refused; can be repeated'
   },
   ...connectionLimits({ maxPerSource: 256, source: 'connections from one address; an IPv6 /64 is one', halfOpen: 'connections that have not authenticated', all: 'connections in all' }),
   /** Links of one client at one time. */

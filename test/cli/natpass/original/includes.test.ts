@@ -29,6 +29,7 @@ t.test('lines of files, with the indentation of the directive', async (t) => {
 t.test('what does not exist is nothing, and one file may come twice', async (t) => {
   const folder = t.testdir({ x: 'a: 1\n', '*': 'star: 1\n' })
   t.same(included(folder, '#include none.yaml\n#include none.d/*.yaml\nid: y'), ['client.yaml:3 id: y'])
+  t.same(withIncludes(join(folder, 'client.yaml'), 'id: y\n#include none.yaml\n#include x').nothing.map(placeText), [`${folder}/client.yaml:2`])
   t.same(included(folder, '#include x\n#include x'), ['x:1 a: 1', 'x:1 a: 1'])
   t.same(included(folder, '#include *'), ['*:1 star: 1'], 'a file that has the name of a pattern')
   t.same(withIncludes('client.yaml', '').text, '')

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { load, type LoadedProgram } from '../../../../src/cli/config/load.ts'
 import { natpassYaml } from '../../../../src/cli/natpass/original/config.ts'
+import { natpassPeer } from '../../../../src/cli/natpass/peer.ts'
 import type { Protocol } from '../../../../src/cli/protocol.ts'
 import { sectionsOf, verifyListenerTls } from '../../../../src/nodes/common/options/groups.ts'
 import type { Options } from '../../../../src/nodes/common/options/option.ts'
@@ -33,11 +34,11 @@ const peer: Protocol<typeof peerOptions> = {
   finish: (settings) => settings
 }
 
-function loaded (t: Test, program: 'relay' | 'peer', text: string, flags = {}): LoadedProgram {
+function loaded (t: Test, program: 'relay' | 'peer', text: string, flags = {}, protocol = (program === 'relay' ? relay : peer) as Protocol): LoadedProgram {
   const config = join(t.testdir(), 'np.yaml')
   writeFileSync(config, text, { mode: 0o600 })
   const source = { values: { natpass: flags }, name: (path: readonly string[]) => `--${path[path.length - 1]}` }
-  return load({ program, protocols: [program === 'relay' ? relay as Protocol : peer as Protocol], flags: { config, protocol: 'natpass', source } })
+  return load({ program, protocols: [protocol], flags: { config, protocol: 'natpass', source } })
 }
 
 const settingsOf = (t: Test, program: 'relay' | 'peer', text: string, flags = {}): object => loaded(t, program, text, flags).services[0].settings
@@ -87,10 +88,10 @@ t.test('what is wrong', async (t) => {
   const wrong: Array<[program: 'relay' | 'peer', text: string, message: string]> = [
     ['relay', 'listen: 6154\n', 'np.yaml: secret: missing, expected a secret (or a secret-file, or TUNPIPE_SECRET)'],
     ['relay', 'listen: 6154\nsecret:\n', 'np.yaml:2: secret: missing, expected a secret (or a secret-file, or TUNPIPE_SECRET)'],
-    ['relay', 'secret: x\nlisten: 65536\n', 'np.yaml:2: listen: not an address to listen on ("65536"), expected HOST:PORT such as 0.0.0.0:17000'],
+    ['relay', 'secret: x\nlisten: 65536\n', 'np.yaml:2: listen: not an address to listen on ("65536"), expected HOST:PORT such as 0.0.0.0:6154'],
     ['relay', 'secret: x\ntls:\n  key: /k\n', 'np.yaml:2: tls.crt: missing, expected a PEM file, since there is a tls-key'],
     ['relay', 'secret: x\ntls:\n  key: /nowhere/k\n  crt: /nowhere/c\n', 'np.yaml:4: tls.crt: cannot be read ("/nowhere/c"): no such file or directory'],
-    ['peer', 'secret: x\nserver: h\n', 'np.yaml:2: server: not the address of a server ("h"), expected HOST:PORT such as 192.0.2.7:17000'],
+    ['peer', 'secret: x\nserver: h\n', 'np.yaml:2: server: not the address of a server ("h"), expected HOST:PORT such as 192.0.2.7:6154'],
     ['peer', 'secret: x\n\nid: a b\n', 'np.yaml:3: id: not an id ("a b"), expected at most 64 letters, digits, ".", "_", "@" or "-", but not server or any'],
     ['peer', 'secret: x\ndashboard:\n  listen: no host\n', 'np.yaml:3: dashboard.listen: not an address to listen on ("no host:8080"), expected HOST:PORT or PORT (then on 127.0.0.1)'],
     ['peer', `secret: x\nrules:\n${rule}shell }\n${rule}vnc }\n`, 'np.yaml:4: rules.1.name: the name a is that of another rule as well, expected one of its own'],
@@ -98,11 +99,14 @@ t.test('what is wrong', async (t) => {
     ['peer', `secret: x\nrules:\n${rule}ssh }\n`, 'np.yaml:3: rules.0.type: not a choice ("ssh"), expected shell, vnc, bench, code-server, tcp or udp']
   ]
   for (const [program, text, message] of wrong) t.equal(refused(t, program, text), message)
-  t.equal(refused(t, 'relay', 'natpass:\n  listen: 6154\n'), 'np.yaml:2: natpass.listen: not an address to listen on (6154), expected HOST:PORT such as 0.0.0.0:17000', 'a file of ours')
+  t.equal(refused(t, 'relay', 'natpass:\n  listen: 6154\n'), 'np.yaml:2: natpass.listen: not an address to listen on (6154), expected HOST:PORT such as 0.0.0.0:6154', 'a file of ours')
 })
 
 t.test('warnings come with what was loaded', async (t) => {
   const { warnings } = loaded(t, 'relay', 'secret: x\ncolor: red\nlog:\n  size: 1M\n')
   t.match(warnings, [/np\.yaml:2: unknown key, it is ignored$/, /np\.yaml:3: log is ignored: lines go to stderr$/])
   t.equal(warnings.length, 2)
+  t.match(loaded(t, 'peer', '#include none.d/*.yaml\nsecret: x\n').warnings, [/np\.yaml:1: #include: no such file, it is ignored$/])
+  const toItself = 'secret: x\nid: a\ndashboard: { enabled: false }\nrules:\n- { name: me, target: a, type: shell, local_addr: 127.0.0.1 }\n- { name: b, target: b, type: shell, local_addr: 127.0.0.1 }\n'
+  t.match(loaded(t, 'peer', toItself, {}, natpassPeer as Protocol).warnings, [/^the rule me leads to this peer itself/])
 })

@@ -13,7 +13,7 @@ import { serveShellPage } from '../../../../src/nodes/natpass/peer/page/page-ser
 async function open (t: Test, url: string, password?: string): Promise<{ shell: PageClient, clock: ManualClock, said: string[] }> {
   const said: string[] = []
   const clock = new ManualClock()
-  const shell = await openPageShell({ url, password, clock, say: (text) => { said.push(text) } })
+  const shell = await openPageShell({ url, target: 'nas', password, clock, say: (text) => { said.push(text) } })
   t.teardown(() => shell.close())
   return { shell, clock, said }
 }

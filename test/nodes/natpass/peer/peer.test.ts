@@ -262,6 +262,14 @@ t.test('a server that restarts, and one that does not know the secret', async (t
   t.match(nas.status().reason, /perhaps the secret or the clock of this machine is wrong/)
 })
 
+t.test('two peers with one id', async (t) => {
+  const { port } = await serve(t)
+  const nas = await startPeer(t, port, { allow: ['tcp'] })
+  const offline = once(nas, 'offline')
+  await startPeer(t, port, { allow: ['tcp'] })
+  t.match(await offline, [{ message: /^the server has ended the connection: perhaps .* another peer has the id nas$/ }])
+})
+
 t.test('a server that says nothing any more', async (t) => {
   const listener = listenTcp({ port: 0, host: '127.0.0.1' })
   const port = await listener.port()

@@ -10,6 +10,7 @@ let id
 
 frame.addEventListener('load', () => {
   id = new URLSearchParams(frame.contentWindow.location.search).get('natpass_connection_id') ?? id
+  if (id === undefined) traffic.textContent = 'not connected'
 })
 
 function amount (bytes) {
