@@ -1,4 +1,5 @@
 /** What passes over a link of type `code`: requests and WebSockets, each with a credit of its own in both directions (natpass protocol, sections 4.2 and 6.6). */
+import { Backlog } from './backlog.ts'
 import { MessageType } from '../../protocol/message-types.ts'
 import { bodyOf, messageOfBody, type MessageInit } from '../../protocol/messages.ts'
 import { CodedError, LinkClosedError } from '../../../../errors.ts'
@@ -47,6 +48,8 @@ export class CodeChannel {
   readonly isOurs: boolean
   /** What was sent and received: messages, and their bytes. */
   readonly counted = { sent: 0, sentBytes: 0, received: 0, receivedBytes: 0 }
+  /** What readers of its streams have not taken yet. */
+  readonly backlog = new Backlog()
   readonly #link: MuxLink
   readonly #queue: AsyncQueue
   readonly #streams = new Map<number, CodeStream>()

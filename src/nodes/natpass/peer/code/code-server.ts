@@ -3,7 +3,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { constants } from 'node:fs'
 import { access, mkdir, mkdtemp, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { delimiter, dirname, join } from 'node:path'
 import { withoutSecrets } from '../own-environment.ts'
 import { CodedError } from '../../../../errors.ts'
 import { oneLine, printable } from '../../../../text/printable.ts'
@@ -92,18 +92,16 @@ export async function startCodeServer ({ folder, name, clock, signal, env = proc
   await mkdir(own, { recursive: true, mode: 0o700 })
   const sockets = await mkdtemp(join(tmpdir(), 'tunpipe-code-')) // for this user alone: whoever reaches the socket needs no password
   const socketPath = join(sockets, 'code.sock')
-  const remove = (): Promise<void> => rm(sockets, { recursive: true, force: true })
   try {
     signal.throwIfAborted()
     if (Buffer.byteLength(socketPath) > MAX_SOCKET_PATH) throw new CodeServerError(`the path of its socket is too long, ${socketPath}: set TMPDIR to a shorter one`)
   } catch (err) {
-    await remove()
+    await rm(sockets, { recursive: true, force: true })
     throw err
   }
   const args = ['--auth', 'none', '--socket', socketPath, '--user-data-dir', join(own, 'data'), '--extensions-dir', join(own, 'extensions'), '--config', join(own, 'conf')]
   const child = spawn('/bin/sh', ['-c', GUARDED, 'sh', sockets, program, ...args], { cwd: own, env: withoutSecrets(env), detached: true, stdio: ['pipe', 'pipe', 'pipe'] })
   const server = new CodeServer(child, socketPath, clock)
-  void server.ended.then(remove)
   await server.listening(signal)
   return server
 }
@@ -111,7 +109,7 @@ export async function startCodeServer ({ folder, name, clock, signal, env = proc
 export class CodeServer {
   /** Where it listens. */
   readonly socketPath: string
-  /** Settles with the reason when it has ended. */
+  /** Settles with the reason when it has ended, and the folder of its socket is gone. */
   readonly ended: Promise<Error>
   readonly #child: ChildProcess
   readonly #clock: Clock
@@ -124,7 +122,7 @@ export class CodeServer {
     this.socketPath = socketPath
     this.#clock = clock
     child.stdin?.on('error', () => {}) // nothing is written to it
-    this.ended = new Promise((resolve) => {
+    this.ended = new Promise<Error>((resolve) => {
       child.once('error', (cause) => {
         if (child.pid !== undefined) return
         this.#hasEnded = true
@@ -140,6 +138,9 @@ export class CodeServer {
         const timer = clock.set(KILL_AFTER, tell)
         child.once('close', tell) // its last line is read
       })
+    }).then(async (reason) => {
+      await rm(dirname(socketPath), { recursive: true, force: true }).catch(() => {})
+      return reason
     })
   }
 

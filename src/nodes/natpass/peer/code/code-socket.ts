@@ -1,5 +1,6 @@
 /** A WebSocket that is `code_data` on a link, at either end (natpass protocol, sections 4.2 and 6.6). */
 import type { RawData, WebSocket } from 'ws'
+import type { Reader } from './backlog.ts'
 import { MAX_PIECE, type CodeChannel, type CodeStream } from './code-channel.ts'
 import { MessageType } from '../../protocol/message-types.ts'
 import type { MessageInit } from '../../protocol/messages.ts'
@@ -9,9 +10,6 @@ import { MAX_REASON, printable } from '../../../../text/printable.ts'
 /** Bytes of a message of a WebSocket, which is held whole. */
 export const MAX_MESSAGE = 32 << 20
 
-/** Bytes that wait for a WebSocket while the other end gives no credit; beyond it messages would be lost, so the link ends. */
-const MAX_WAITING = 16 << 20
-
 /** Opcodes (RFC 6455, section 5.2). */
 const TEXT = 1
 const BINARY = 2
@@ -20,21 +18,24 @@ export class CodeSocket {
   readonly #socket: WebSocket
   readonly #stream: CodeStream
   readonly #isOurs: boolean
+  readonly #reader: Reader
   /** Messages that wait for credit: those of one read. */
   readonly #queue: Array<{ readonly bytes: Buffer, readonly type: number }> = []
   #isSending = false
 
   /** @param socket - open */
-  constructor (socket: WebSocket, stream: CodeStream, { isOurs }: Pick<CodeChannel, 'isOurs'>) {
+  constructor (socket: WebSocket, stream: CodeStream, { isOurs, backlog }: Pick<CodeChannel, 'isOurs' | 'backlog'>) {
     this.#socket = socket
     this.#stream = stream
     this.#isOurs = isOurs
+    this.#reader = backlog.reader()
     socket.on('message', (data: RawData, isBinary: boolean) => {
       this.#queue.push({ bytes: data as Buffer, type: isBinary ? BINARY : TEXT })
       if (!this.#isSending) void this.#send()
     })
     socket.on('error', () => {}) // `close` follows
     socket.on('close', (_code, reason) => {
+      this.#reader.gone()
       stream.send({ _type: MessageType.codeData, csdata: { request_id: stream.id, ok: false, type: TEXT, data: reason } })
       stream.close()
     })
@@ -46,11 +47,15 @@ export class CodeSocket {
     const { ok, type, more, data } = csdata
     if (ok !== true) return this.end(Buffer.from(data ?? []).toString())
     const bytes = Buffer.from(data ?? []) // the memory is ours only until this returns
-    if (this.#socket.bufferedAmount > MAX_WAITING) {
-      this.#socket.terminate()
+    if (this.#reader.isSlow) {
+      this.#socket.terminate() // otherwise messages would be lost
       return
     }
-    this.#socket.send(bytes, { binary: type !== TEXT, fin: more !== true }, () => { this.#stream.consumed(bytes.length) })
+    this.#reader.add(bytes.length)
+    this.#socket.send(bytes, { binary: type !== TEXT, fin: more !== true }, () => {
+      this.#reader.taken(bytes.length)
+      this.#stream.consumed(bytes.length)
+    })
   }
 
   /** The other side has ended. */

@@ -1,5 +1,6 @@
 /** A request of a browser for code-server of another client (natpass protocol, sections 4.2 and 6.6). */
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Reader } from './backlog.ts'
 import { Mask, type CodeChannel, type CodeStream } from './code-channel.ts'
 import { piecesOf } from './code-socket.ts'
 import { headerMap, headersOf, type Headers } from './headers.ts'
@@ -10,9 +11,6 @@ import { reasonOf } from '../../../../text/printable.ts'
 
 /** Bytes of a body for an end that takes it in one message only: with the headers it fits into a frame. */
 const MAX_WHOLE = 40 << 10
-
-/** Bytes of an answer that wait for a slow browser while the other end gives no credit. */
-const MAX_WAITING = 16 << 20
 
 export interface RemoteRequestInit {
   channel: CodeChannel
@@ -44,6 +42,7 @@ export async function forwardRequest (init: RemoteRequestInit): Promise<void> {
 class ForwardedRequest {
   readonly stream: CodeStream
   readonly #init: RemoteRequestInit
+  readonly #browser: Reader
   #index = 0
 
   constructor (init: RemoteRequestInit) {
@@ -53,7 +52,11 @@ class ForwardedRequest {
       take: (message) => { this.#take(message) },
       fail: (err) => { this.#fail(reasonOf(err)) }
     })
-    response.once('close', () => { this.#leave() })
+    this.#browser = channel.backlog.reader()
+    response.once('close', () => {
+      this.#browser.gone()
+      this.#leave()
+    })
   }
 
   async sendBody (): Promise<void> {
@@ -98,9 +101,13 @@ class ForwardedRequest {
 
   #write (body: Buffer): void {
     const { response } = this.#init
-    if (response.writableLength > MAX_WAITING) return this.#fail('the browser is too slow')
+    if (this.#browser.isSlow) return this.#fail('the browser is too slow')
     if (body.length === 0) return this.stream.consumed(0)
-    response.write(body, () => { this.stream.consumed(body.length) })
+    this.#browser.add(body.length)
+    response.write(body, () => {
+      this.#browser.taken(body.length)
+      this.stream.consumed(body.length)
+    })
   }
 
   #end (): void {

@@ -17,6 +17,7 @@ import { serve } from '../../../../helpers/natpass/serve.ts'
 import { newHome } from '../../../../helpers/programs/homes.ts'
 import { folderName, startCodeServer } from '../../../../../src/nodes/natpass/peer/code/code-server.ts'
 import type { NatpassPeer } from '../../../../../src/nodes/natpass/peer/peer.ts'
+import { systemClock } from '../../../../../src/streams/clock.ts'
 import { LINK_TYPES, MessageType } from '../../../../../src/nodes/natpass/protocol/message-types.ts'
 import type { Message, MessageInit } from '../../../../../src/nodes/natpass/protocol/messages.ts'
 
@@ -73,6 +74,11 @@ t.test('a start that nobody waits for, or that has no place for its socket, leav
   process.env.TMPDIR = long
   await t.rejects(start(new AbortController().signal), { code: 'ERR_CODE_SERVER', message: /too long.*: set TMPDIR/ })
   t.same([readdirSync(temporary), readdirSync(long)], [[basename(long)], []])
+  process.env.TMPDIR = temporary
+  const server = await startCodeServer({ folder: joinPath(newHome(), 'code'), name: 'ide', clock: systemClock, signal: new AbortController().signal })
+  t.match(readdirSync(temporary), [/^tunpipe-code-/, basename(long)])
+  await server.end()
+  t.same(readdirSync(temporary), [basename(long)], 'also when the process ends at once')
 })
 
 t.test('names of folders', async (t) => {
@@ -214,6 +220,34 @@ t.test('an answer of an end that gives no credit, and a browser that does not re
   const { csreq: second } = await end.hear('codeRequest')
   end.send({ _type: MessageType.codeResponseHeader, csrep_hdr: { request_id: second?.request_id, code: 204 } }, { _type: MessageType.codeResponseBody, csrep_body: { request_id: second?.request_id, mask: 3 } })
   t.equal((await next).status, 204, 'the link goes on')
+})
+
+t.test('all answers of such an end: those that are read least are ended, small ones arrive', async (t) => {
+  const { page, open, opened, ask } = await testCodePage(t, { halfClose: false })
+  const cookie = await open()
+  const [end] = opened
+  let ended = 0
+  const browsers: Socket[] = []
+  const pieces = 480 // 15 MiB: each of them may wait alone
+  for (let i = 0; i < 8; i++) {
+    const browser = connect(Number(new URL(page.url).port), '127.0.0.1').on('error', () => {}).pause()
+    t.teardown(() => { browser.destroy() })
+    browsers.push(browser)
+    browser.write(`GET /forward/ide/bytes HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: ${cookie}\r\n\r\n`)
+    const { csreq } = await end.hear('codeRequest')
+    end.send({ _type: MessageType.codeResponseHeader, csrep_hdr: { request_id: csreq?.request_id, code: 200 } })
+    for (let index = 0; index <= pieces; index++) {
+      end.send({ _type: MessageType.codeResponseBody, csrep_body: { request_id: csreq?.request_id, index, mask: 1, body: Buffer.alloc(32 << 10) } })
+      if (end.waiting > 8) await until(() => end.waiting === 0)
+    }
+    browser.once('close', () => { ended++ })
+  }
+  const next = ask('GET', '/forward/ide/next', { cookie })
+  const { csreq } = await end.hear('codeRequest')
+  end.send({ _type: MessageType.codeResponseHeader, csrep_hdr: { request_id: csreq?.request_id, code: 200 } }, { _type: MessageType.codeResponseBody, csrep_body: { request_id: csreq?.request_id, mask: 3, body: Buffer.from('small') } })
+  t.equal((await next).body, 'small')
+  for (const browser of browsers) browser.resume()
+  await until(() => ended >= 2)
 })
 
 interface Controlled {
