@@ -1,6 +1,6 @@
 /** What links have carried, as the client counts that they are of. */
 
-/** Bytes and messages of content: what opens and ends a link, and credit, is none. */
+/** Bytes and messages of content: what opens and ends a link is none, nor is its credit; that of requests of code-server is. */
 export interface TrafficCounts {
   readonly bytesIn: number
   readonly packetsIn: number
