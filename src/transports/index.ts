@@ -13,7 +13,7 @@ export {
 } from './memory/index.ts'
 export { ForeignProtocolError, detectProtocol, protocolText, type Protocol, type DetectedProtocol } from './protocol-detection.ts'
 export { streamLink, type StreamLinkInit } from './stream-link.ts'
-export { dialTcp, listenTcp, tcp, type AcceptedLink, type DialInit, type ListenInit, type SocketInit, type WireLink } from './tcp.ts'
+export { dialTcp, listenTcp, tcp, type AcceptedLink, type DialInit, type ListenInit, type LocalInit, type SocketInit, type TcpLink, type WireLink } from './tcp.ts'
 export { dialTls, HandshakeTimeoutError, listenTls, tls, type TlsClientInit, type TlsServerInit } from './tls.ts'
 export {
   bindUdp, dialUdp, listenUdp, type BindUdpInit, type DialUdpInit, type ListenUdpInit, type UdpErrors, type UdpInit, type UdpIo, type UdpLink,

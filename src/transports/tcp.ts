@@ -1,5 +1,5 @@
 /** The TCP transport: bytes without framing. */
-import { connect, createServer, type Socket } from 'node:net'
+import { connect, createServer, isIPv6, type Socket, type TcpSocketConnectOpts } from 'node:net'
 import { acceptQueue, serverListener, type AcceptQueue } from './acceptor.ts'
 import { DialTimeoutError } from './connecting.ts'
 import { accepted, endpointOf, connectionGuard, type ConnectionInfo, type ConnectionGuard } from './connection-guard.ts'
@@ -10,12 +10,17 @@ import { DEFAULT_QUEUE_LIMIT, streamLink, type StreamLinkInit } from './stream-l
 import { OptionError } from '../errors.ts'
 import { systemClock } from '../streams/clock.ts'
 import type { Logger } from '../log.ts'
-import { verifyBytes, verifyMilliseconds } from '../options.ts'
+import { verifyBytes, verifyMilliseconds, verifyPort } from '../options.ts'
 import type { Address, Clock, Endpoint, Link, Listener, Transport } from '../types.ts'
 
 /** A link of a wire transport, with the address of its other end. */
 export interface WireLink extends Link {
   readonly remote: Endpoint
+}
+
+/** A TCP connection, with the addresses of both ends. */
+export interface TcpLink extends WireLink {
+  readonly local: Endpoint
 }
 
 /** Options of sockets. */
@@ -60,9 +65,9 @@ export interface AcceptedLink extends Link, ConnectionInfo {
 }
 
 /** `remote` is rarely read and costs a system call, so it is looked up at the first access. */
-export function wireLink (socket: Socket, init?: StreamLinkInit): WireLink {
+export function wireLink (socket: Socket, init?: StreamLinkInit): TcpLink {
   let remote: Endpoint | undefined
-  return Object.defineProperty(streamLink(socket, init), 'remote', { get: () => (remote ??= endpointOf(socket)) }) as WireLink
+  return Object.defineProperty(streamLink(socket, init), 'remote', { get: () => (remote ??= endpointOf(socket)) }) as TcpLink
 }
 
 /** Makes a link of a connection and queues it to be accepted. Ends the connection when it has ended already, or when the queue is full. */
@@ -119,6 +124,19 @@ export interface DialInit {
   lookup?: Lookup
 }
 
+/** From where a TCP connection is made. */
+export interface LocalInit {
+  /** The local address, of the same family. Default: the one that leads there. */
+  localHost?: string
+  /** The local port. Default: a free one. */
+  localPort?: number
+  /**
+   * Others that say so as well may have the same local port, with another remote address; a listener may take it later, after which there is
+   * no further dial from there. For two hosts behind NATs that connect to each other. Default: false.
+   */
+  sharesPort?: boolean
+}
+
 /**
  * Connects to a TCP port. The addresses of a name race (RFC 8305).
  *
@@ -126,12 +144,13 @@ export interface DialInit {
  * @throws {OptionError} when an option is out of range; else a system error (`ECONNREFUSED`, `ENOTFOUND`, ...), {@link DialTimeoutError},
  *   or the reason of the signal
  */
-export async function dialTcp ({ host, port, signal, timeout, lookup, ...init }: Address & SocketInit & DialInit & { timeout?: number }): Promise<WireLink> {
+export async function dialTcp ({ host, port, signal, timeout, lookup, localHost, localPort, sharesPort, ...init }: Address & SocketInit & DialInit & LocalInit & { timeout?: number }): Promise<TcpLink> {
   verifySocket(init)
   if (timeout !== undefined) verifyMilliseconds('timeout', timeout)
+  if (localPort !== undefined) verifyPort('localPort', localPort)
   const { socket } = await race({
     to: { host, port },
-    open: (address) => connect({ ...address, noDelay: true, allowHalfOpen: true }),
+    open: (address) => connect({ ...address, ...localOf(address.host, { localHost, localPort, sharesPort }), noDelay: true, allowHalfOpen: true }),
     signal,
     clock: init.clock,
     limit: timeout === undefined ? undefined : { milliseconds: timeout, clock: init.clock, error: () => new DialTimeoutError(`no connection within ${timeout} ms`) },
@@ -139,6 +158,12 @@ export async function dialTcp ({ host, port, signal, timeout, lookup, ...init }:
   })
   keepAlive(socket, init)
   return wireLink(socket, init)
+}
+
+/** A port that the system gives while it connects belongs to that connection alone; one that was bound before can be shared. */
+function localOf (remote: string, { localHost, localPort, sharesPort = false }: LocalInit): Pick<TcpSocketConnectOpts, 'localAddress' | 'localPort'> {
+  const localAddress = localHost ?? (sharesPort ? (isIPv6(remote) ? '::' : '0.0.0.0') : undefined)
+  return { ...(localAddress !== undefined && { localAddress }), ...(localPort !== undefined && { localPort }) }
 }
 
 /**

@@ -17,3 +17,6 @@ export const RegisterResult = {
   serverError: 7,
   notDeployed: 8
 } as const
+
+/** tunpipe's own: the answer to an introduction. */
+export const ReceptionResult = { accepted: 0, notAllowed: 1, notProven: 2, tooMany: 3 } as const

@@ -113,6 +113,12 @@ export const idPk = codecOf<rustdesk.IdPk.$Properties, rustdesk.IdPk>({ type: ru
 /** What two peers say to each other before their session (RustDesk protocol, section 1.5). */
 export const peerMessage = codecOf<rustdesk.Message.$Properties, rustdesk.Message>({ type: rustdesk.Message, schema: schemas.Message, maxBytes: MAX_MESSAGE })
 
+/** tunpipe's own: who a controlling peer is (RustDesk protocol, section 11). */
+export const introduction = codecOf<rustdesk.Introduction.$Properties, rustdesk.Introduction>({ type: rustdesk.Introduction, schema: schemas.Introduction, maxBytes: MAX_MESSAGE })
+
+/** tunpipe's own: whether it may come in. */
+export const reception = codecOf<rustdesk.Reception.$Properties, rustdesk.Reception>({ type: rustdesk.Reception, schema: schemas.Reception, maxBytes: MAX_MESSAGE })
+
 export const frameLimit = { maxFrame: MAX_MESSAGE }
 
 /** Layer: frames of TCP, of at most {@link MAX_MESSAGE} bytes (RustDesk protocol, section 1.2). */

@@ -1,0 +1,46 @@
+/** The type of NAT before this peer, by the two ports of its server (RustDesk protocol, section 6.3). */
+import { ServerConnection, type DialServerInit } from './server-connection.ts'
+import { NatType } from '../protocol/enums.ts'
+import { mappingOf, type Observation } from '../../../nat/nat-behaviour.ts'
+import type { Endpoint } from '../../../types.ts'
+
+/** Milliseconds for an answer. */
+const ANSWER_TIMEOUT = 3000
+
+/** What was found out. */
+export interface NatTest {
+  /** One of `NatType`. */
+  readonly type: number
+  /** The ports outside, as each port of the server has seen them. */
+  readonly ports: readonly number[]
+  /** The address of this machine that leads to the server. */
+  readonly local: Endpoint
+}
+
+/**
+ * Asks both ports from one local port.
+ *
+ * @throws an error of the system when the server cannot be reached
+ */
+export async function testNat (init: DialServerInit): Promise<NatTest> {
+  const { server } = init
+  const first = await ServerConnection.dial(init)
+  const { local } = first
+  const seen: Observation[] = []
+  const ask = async (connection: ServerConnection, port: number): Promise<void> => {
+    connection.send({ test_nat_request: { serial: 0 } })
+    const found = await connection.next(({ test_nat_response: answer }) => answer?.port ?? undefined, ANSWER_TIMEOUT).catch(() => undefined)
+    void connection.close()
+    if (found !== undefined && found > 0) seen.push({ server: { host: server.host, port }, reflexive: { host: local.host, port: found } }) // the server tells the port alone
+  }
+  await ask(first, server.port)
+  const second = await ServerConnection.dial({ ...init, server: { host: server.host, port: server.port - 1 }, from: local }).catch(() => undefined)
+  if (second !== undefined) await ask(second, server.port - 1)
+  return { type: typeOf(seen), ports: seen.map(({ reflexive }) => reflexive.port), local }
+}
+
+/** Both ports of one server have to see the same one. */
+function typeOf (seen: readonly Observation[]): number {
+  if (seen.length < 2) return NatType.unknown
+  return mappingOf(seen).isMappingIndependent === false ? NatType.symmetric : NatType.asymmetric
+}
