@@ -31,9 +31,10 @@ export interface AnsweringInit {
   transport: PeerTransport
   clock: Clock
   log: Logger
-  /** As it was named; and its address, which was found last. */
+  /** As it was named. */
   server: Endpoint
-  serverAddress (): Endpoint
+  /** Of connections to it. */
+  dial (): Promise<DialServerInit>
   id: string
   /** What the relay has to be told. */
   key: string
@@ -115,7 +116,7 @@ export class Answering {
       await this.#offerRelay(relay, from, 'direct paths are off')
       return
     }
-    const connection = await ServerConnection.dial(this.#dialInit())
+    const connection = await ServerConnection.dial(await this.#init.dial())
     const { local } = connection
     connection.send({ local_addr: { socket_addr: mangleAddress(from, micros()), local_addr: mangleAddress(local, micros()), relay_server: this.#relayText(relay), id, version: VERSION } })
     await connection.close()
@@ -134,7 +135,7 @@ export class Answering {
       await this.#offerRelay(relay, from, why)
       return
     }
-    const connection = await ServerConnection.dial(this.#dialInit())
+    const connection = await ServerConnection.dial(await this.#init.dial())
     const { local } = connection
     const early = await transport.dial({ ...from, localHost: local.host, localPort: local.port, sharesPort: true, timeout: PUNCH_TIMEOUT, signal: this.#stop.signal }).catch(() => undefined)
     connection.send({ punch_hole_sent: { socket_addr: mangleAddress(from, micros()), id, relay_server: this.#relayText(relay), nat_type: natType(), version: VERSION } })
@@ -158,7 +159,7 @@ export class Answering {
   async #offerRelay (told: string, from: Endpoint, why: string): Promise<void> {
     const { id, micros } = this.#init
     const uuid = newRelayId()
-    const connection = await ServerConnection.dial(this.#dialInit())
+    const connection = await ServerConnection.dial(await this.#init.dial())
     connection.send({ relay_response: { socket_addr: mangleAddress(from, micros()), uuid, relay_server: this.#relayText(told), id, version: VERSION } })
     await connection.close()
     await this.#byRelay(told, uuid, why)
@@ -167,7 +168,7 @@ export class Answering {
   /** The other one has found no other way. */
   async #relayAsked ({ relay_server: relay, uuid, socket_addr: other }: Members['request_relay']): Promise<void> {
     const { micros } = this.#init
-    const connection = await ServerConnection.dial(this.#dialInit())
+    const connection = await ServerConnection.dial(await this.#init.dial())
     connection.send({ relay_response: { socket_addr: mangleAddress(unmangleAddress(other), micros()), version: VERSION } })
     await connection.close()
     await this.#byRelay(relay, uuid, 'the other peer has found no direct path, or wants a relay')
@@ -187,9 +188,4 @@ export class Answering {
   }
 
   #relayText (told: string): string { return endpointText(this.#relayOf(told)) }
-
-  #dialInit (): DialServerInit {
-    const { transport, clock, serverAddress } = this.#init
-    return { transport, clock, server: serverAddress(), signal: this.#stop.signal }
-  }
 }

@@ -10,7 +10,7 @@ import { Op } from '../protocol/op.ts'
 import { idKey } from '../protocol/public-keys.ts'
 import type { Incoming } from '../protocol/requests.ts'
 import type { Helper } from './helpers.ts'
-import type { History } from './history.ts'
+import type { History } from '../../common/history.ts'
 
 /** Milliseconds after the first 0x113 at which it is repeated. */
 const REPEATS = [500, 1000, 2000]

@@ -16,7 +16,7 @@ import { RequesterPair } from './pair.ts'
 import { pathStatus } from './path-status.ts'
 import type { Path } from './paths.ts'
 import type { PeerSettings, RemoteStatus } from './settings.ts'
-import { Users } from './users.ts'
+import { Users } from '../../common/users.ts'
 
 /** Milliseconds for which a user waits until its link is open. */
 const OPEN_TIMEOUT = 20_000

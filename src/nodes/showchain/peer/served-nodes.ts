@@ -15,7 +15,7 @@ import type { Allowed } from './options.ts'
 import { TargetPair } from './pair.ts'
 import { pathStatus } from './path-status.ts'
 import type { PeerSettings, ServedStatus } from './settings.ts'
-import { Users } from './users.ts'
+import { Users } from '../../common/users.ts'
 
 /** Nodes at one time that nobody has listed. */
 const MAX_NODES = 1024

@@ -1,6 +1,6 @@
 /** Options of a SHOW CHAIN peer for callers, its status and its events. */
 import { addressFinder } from '../protocol/socket-addresses.ts'
-import type { HistoryEvent } from './history.ts'
+import type { HistoryEvent } from '../../common/history.ts'
 import type { KindReport } from './kind-finder.ts'
 import type { Bind } from './node.ts'
 import { peerOptions, type Allowed, type variableOptions } from './options.ts'

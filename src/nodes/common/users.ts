@@ -1,6 +1,6 @@
 /** TCP connections that are bridged to links of other nodes. */
-import { bridge } from '../../../streams/bridge.ts'
-import type { Link } from '../../../types.ts'
+import { bridge } from '../../streams/bridge.ts'
+import type { Link } from '../../types.ts'
 
 /** Counts them, and ends them together. */
 export class Users {

@@ -1,5 +1,5 @@
 /** What was tried to reach a node, in order, for people. */
-import type { Clock } from '../../../types.ts'
+import type { Clock } from '../../types.ts'
 
 /** One step. */
 export interface HistoryEvent {

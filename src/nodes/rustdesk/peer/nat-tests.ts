@@ -1,0 +1,55 @@
+/** The type of the NAT, tested when it is needed and may have changed. */
+import { testNat } from './nat-test.ts'
+import type { DialServerInit } from './server-connection.ts'
+import { NatType } from '../protocol/enums.ts'
+import type { Clock } from '../../../types.ts'
+
+/** Milliseconds for which a result counts; what is not known is asked for again sooner. */
+const LASTS = 600_000
+const UNKNOWN_LASTS = 30_000
+
+const NAMES: Readonly<Record<number, string>> = { [NatType.asymmetric]: 'asymmetric', [NatType.symmetric]: 'symmetric' }
+
+export const natName = (type: number = NatType.unknown): string => NAMES[type] ?? 'unknown'
+
+export interface NatTestsInit {
+  clock: Clock
+  dial (): Promise<DialServerInit>
+  /** There is a result, another one than before. */
+  onTested (type: number): void
+}
+
+export class NatTests {
+  /** One of `NatType`. */
+  type: number = NatType.unknown
+  readonly #init: NatTestsInit
+  #testedAt = -Infinity
+  #local: string | undefined
+  #testing: Promise<number> | undefined
+
+  constructor (init: NatTestsInit) { this.#init = init }
+
+  /** The type as of now; `unknown` when the server cannot be asked. */
+  test (): Promise<number> {
+    const { clock } = this.#init
+    if (clock.now() - this.#testedAt < (this.type === NatType.unknown ? UNKNOWN_LASTS : LASTS)) return Promise.resolve(this.type)
+    this.#testing ??= this.#run().finally(() => { this.#testing = undefined })
+    return this.#testing
+  }
+
+  /** The address of this machine, or of the server, may be another one. */
+  forget (): void { this.#testedAt = -Infinity }
+
+  async #run (): Promise<number> {
+    const { clock, dial, onTested } = this.#init
+    const found = await testNat(await dial()).catch(() => undefined)
+    const isFirst = this.#local === undefined
+    this.#testedAt = clock.now()
+    this.#local = found?.local.host ?? this.#local
+    const type = found?.type ?? NatType.unknown
+    const isOther = type !== this.type
+    this.type = type
+    if (isFirst || isOther) onTested(type)
+    return type
+  }
+}

@@ -1,0 +1,142 @@
+/** Peers that connect to this one, and the service that their connections lead to (RustDesk protocol, section 11). */
+import { receiveSession, type Visitor } from './handshake.ts'
+import type { PeerIdentity } from './identity.ts'
+import type { Allowed } from './options.ts'
+import type { PeerPath, Reached } from './paths.ts'
+import { inTime, openSession, type Session } from './session.ts'
+import type { PeerSettings, ServedStatus } from './settings.ts'
+import { keyText } from '../keys/key-text.ts'
+import { ReceptionResult } from '../protocol/enums.ts'
+import { Users } from '../../common/users.ts'
+import type { Nacl } from '../../../crypto/nacl/index.ts'
+import { LinkClosedError } from '../../../errors.ts'
+import { endpointText } from '../../../net/endpoint.ts'
+import { reasonOf } from '../../../text/printable.ts'
+import type { Opening } from '../../../transforms/link-mux/index.ts'
+import type { Endpoint, Link } from '../../../types.ts'
+
+/** Sessions of one peer, and connections that are no session yet. */
+const MAX_PER_PEER = 4
+const MAX_HANDSHAKES = 64
+
+const ACCEPTED = new Uint8Array(0)
+
+export interface ServedPeersInit {
+  settings: PeerSettings
+  nacl: Nacl
+  identity: PeerIdentity
+  onSession (name: string, path: PeerPath, isOpen: boolean): void
+}
+
+interface Served {
+  readonly visitor: Visitor
+  readonly path: PeerPath
+  readonly session: Session
+  readonly users: Users
+}
+
+export class ServedPeers {
+  readonly #init: ServedPeersInit
+  readonly #sessions = new Set<Served>()
+  readonly #stop = new AbortController()
+  #to: Endpoint | undefined
+  #allowed: Allowed = []
+  #maxPeers = 1
+  #handshakes = 0
+  /** Connections that have become no session. */
+  refused = 0
+
+  constructor (init: ServedPeersInit) {
+    this.#init = init
+    this.configure(init.settings)
+  }
+
+  /** Sessions of peers that may not connect any more are ended at once. */
+  configure ({ to, allow, maxPeers }: { to?: Endpoint | undefined, allow?: Allowed | undefined, maxPeers: number }): void {
+    this.#to = to
+    this.#allowed = allow ?? []
+    this.#maxPeers = maxPeers
+    for (const served of this.#sessions) if (!this.#isAllowed(served.visitor)) served.session.abort(new LinkClosedError('the peer may not connect any more'))
+  }
+
+  /** Makes a session of a connection, or ends it. @returns whether there is one */
+  async receive ({ link, path }: Reached): Promise<boolean> {
+    const { settings: { clock, id = '', serverKey, log }, nacl, identity } = this.#init
+    if (this.#handshakes >= MAX_HANDSHAKES) {
+      link.abort(new LinkClosedError('too many connections'))
+      return false
+    }
+    this.#handshakes++
+    try {
+      const received = await inTime(clock, link, this.#stop.signal, () => receiveSession(link, { nacl, id, identity, serverKey, judge: (visitor) => this.#judge(visitor) }))
+      this.#open(received.link, received.visitor, path)
+      return true
+    } catch (err) {
+      this.refused++
+      log.warn({ other: endpointText(path.endpoint), path: path.kind, reason: reasonOf(err as Error) }, 'no session')
+      return false
+    } finally {
+      this.#handshakes--
+    }
+  }
+
+  status (): ServedStatus[] {
+    return [...this.#sessions].map(({ visitor, path, users }) => ({ ...namesOf(visitor), path: path.kind, endpoint: endpointText(path.endpoint), why: path.why, users: users.size, accepted: users.accepted }))
+  }
+
+  close (): void {
+    const reason = new LinkClosedError('the peer was closed')
+    this.#stop.abort(reason)
+    for (const { session, users } of this.#sessions) {
+      users.abort(reason)
+      session.abort(reason)
+    }
+  }
+
+  #judge (visitor: Visitor): number {
+    if (!this.#isAllowed(visitor)) return ReceptionResult.notAllowed
+    const ofSame = [...this.#sessions].filter(({ visitor: other }) => Buffer.compare(other.publicKey, visitor.publicKey) === 0).length
+    return this.#sessions.size >= this.#maxPeers || ofSame >= MAX_PER_PEER ? ReceptionResult.tooMany : ReceptionResult.accepted
+  }
+
+  #isAllowed ({ id, publicKey }: Visitor): boolean {
+    if (this.#to === undefined) return false
+    return this.#allowed === 'any' || this.#allowed.some((one) => 'id' in one ? one.id === id : Buffer.compare(one.publicKey, publicKey) === 0)
+  }
+
+  #open (link: Link, visitor: Visitor, path: PeerPath): void {
+    const { settings: { clock }, onSession } = this.#init
+    const users = new Users()
+    const session = openSession({ clock, link, onOpen: (opening) => this.#serve(opening, visitor, users) })
+    const served: Served = { visitor, path, session, users }
+    const { name } = namesOf(visitor)
+    this.#sessions.add(served)
+    onSession(name, path, true)
+    void session.ended.then((err) => {
+      this.#sessions.delete(served)
+      users.abort(err ?? new LinkClosedError('the other peer has gone'))
+      onSession(name, path, false)
+    })
+  }
+
+  async #serve (opening: Opening<Uint8Array, Uint8Array>, visitor: Visitor, users: Users): Promise<void> {
+    const { settings: { transport, log } } = this.#init
+    const to = this.#to
+    if (to === undefined || !this.#isAllowed(visitor)) {
+      opening.reject()
+      return
+    }
+    const service = await transport.dial({ host: to.host, port: to.port, signal: opening.signal }).catch((err: Error) => {
+      log.warn({ other: namesOf(visitor).name, service: endpointText(to), reason: reasonOf(err) }, 'the service has not answered')
+      throw err
+    })
+    try {
+      void users.join(service, opening.accept(ACCEPTED))
+    } catch (err) {
+      service.abort(err as Error)
+      throw err
+    }
+  }
+}
+
+const namesOf = ({ id, publicKey }: Visitor): { name: string, key: string } => ({ name: id ?? `key ${keyText(publicKey)}`, key: keyText(publicKey) })
