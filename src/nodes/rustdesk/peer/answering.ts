@@ -1,4 +1,5 @@
 /** What a controlled peer does when its server wants a path to another one (RustDesk protocol, section 6.5). */
+import { CLIENT_VERSION } from './client-version.ts'
 import { meet } from './meeting.ts'
 import { newRelayId, type Reached } from './paths.ts'
 import { dialRelay, readRelay, relayBeside } from './relay-leg.ts'
@@ -23,9 +24,6 @@ const DUPLICATE = 100
 
 /** Milliseconds in which a connection that opens the NAT is made or not. */
 const PUNCH_TIMEOUT = 30
-
-/** What a peer tells of itself; servers and clients read no more of it than that it is there. */
-const VERSION = '1.4.9'
 
 export interface AnsweringInit {
   transport: PeerTransport
@@ -118,7 +116,7 @@ export class Answering {
     }
     const connection = await ServerConnection.dial(await this.#init.dial())
     const { local } = connection
-    connection.send({ local_addr: { socket_addr: mangleAddress(from, micros()), local_addr: mangleAddress(local, micros()), relay_server: this.#relayText(relay), id, version: VERSION } })
+    connection.send({ local_addr: { socket_addr: mangleAddress(from, micros()), local_addr: mangleAddress(local, micros()), relay_server: this.#relayText(relay), id, version: CLIENT_VERSION } })
     await connection.close()
     await this.#meet(local, 'local', 'the server sees both at one address')
   }
@@ -138,7 +136,7 @@ export class Answering {
     const connection = await ServerConnection.dial(await this.#init.dial())
     const { local } = connection
     const early = await transport.dial({ ...from, localHost: local.host, localPort: local.port, sharesPort: true, timeout: PUNCH_TIMEOUT, signal: this.#stop.signal }).catch(() => undefined)
-    connection.send({ punch_hole_sent: { socket_addr: mangleAddress(from, micros()), id, relay_server: this.#relayText(relay), nat_type: natType(), version: VERSION } })
+    connection.send({ punch_hole_sent: { socket_addr: mangleAddress(from, micros()), id, relay_server: this.#relayText(relay), nat_type: natType(), version: CLIENT_VERSION } })
     await connection.close()
     if (early !== undefined && await this.#init.onReached({ link: over(early, frames), path: { kind: 'direct', endpoint: from, why: 'the other peer lets it in' } })) return
     await this.#meet(local, 'direct', 'the NATs let both in')
@@ -160,7 +158,7 @@ export class Answering {
     const { id, micros } = this.#init
     const uuid = newRelayId()
     const connection = await ServerConnection.dial(await this.#init.dial())
-    connection.send({ relay_response: { socket_addr: mangleAddress(from, micros()), uuid, relay_server: this.#relayText(told), id, version: VERSION } })
+    connection.send({ relay_response: { socket_addr: mangleAddress(from, micros()), uuid, relay_server: this.#relayText(told), id, version: CLIENT_VERSION } })
     await connection.close()
     await this.#byRelay(told, uuid, why)
   }
@@ -169,7 +167,7 @@ export class Answering {
   async #relayAsked ({ relay_server: relay, uuid, socket_addr: other }: Members['request_relay']): Promise<void> {
     const { micros } = this.#init
     const connection = await ServerConnection.dial(await this.#init.dial())
-    connection.send({ relay_response: { socket_addr: mangleAddress(unmangleAddress(other), micros()), version: VERSION } })
+    connection.send({ relay_response: { socket_addr: mangleAddress(unmangleAddress(other), micros()), version: CLIENT_VERSION } })
     await connection.close()
     await this.#byRelay(relay, uuid, 'the other peer has found no direct path, or wants a relay')
   }

@@ -1,5 +1,6 @@
 /** How a controlling peer finds a path to another one (RustDesk protocol, section 6.4). */
 import { openCertificate } from './certificate.ts'
+import { CLIENT_VERSION } from './client-version.ts'
 import { ConnectError, type ConnectFailure } from './errors.ts'
 import { newRelayId, type PeerPath, type Reached } from './paths.ts'
 import { dialRelay, readRelay, relayBeside } from './relay-leg.ts'
@@ -26,8 +27,6 @@ const TIMES = 6
 
 /** A connection for ports. */
 const PORT_FORWARD = 2
-
-const VERSION = '1.4.9'
 
 export interface ConnectingInit {
   transport: PeerTransport
@@ -100,7 +99,7 @@ export async function findPath (init: ConnectingInit): Promise<Found> {
 
 /** The question for a path, again on the same connection while there is no answer. */
 async function ask (connection: ServerConnection, { id, key, natType, isDirect, note }: ConnectingInit): Promise<RendezvousMessage> {
-  const question: RendezvousInit = { punch_hole_request: { id, nat_type: isDirect ? natType : NatType.symmetric, licence_key: key, conn_type: PORT_FORWARD, version: VERSION, force_relay: !isDirect } }
+  const question: RendezvousInit = { punch_hole_request: { id, nat_type: isDirect ? natType : NatType.symmetric, licence_key: key, conn_type: PORT_FORWARD, version: CLIENT_VERSION, force_relay: !isDirect } }
   for (const timeout of ASK_TIMEOUTS) {
     connection.send(question)
     const answer = await connection.next((message) => message.union === 'punch_hole_response' || message.union === 'relay_response' ? message : undefined, timeout)

@@ -3,6 +3,7 @@
  * for (RustDesk protocol, section 11.3).
  */
 import { openCertificate } from './certificate.ts'
+import { CLIENT_VERSION } from './client-version.ts'
 import { ServerConnection, type DialServerInit } from './server-connection.ts'
 import { mangleAddress, unmangleAddress } from '../protocol/mangled-address.ts'
 import type { Members, RendezvousMessage } from '../protocol/messages.ts'
@@ -75,7 +76,7 @@ export class OwnCertificate {
     const { id, dial, micros } = this.#init
     const connection = await ServerConnection.dial(await dial())
     const from = mangleAddress(unmangleAddress(asker), micros())
-    connection.send(isLocal ? { local_addr: { socket_addr: from, local_addr: mangleAddress(connection.local, micros()), id } } : { punch_hole_sent: { socket_addr: from, id } })
+    connection.send(isLocal ? { local_addr: { socket_addr: from, local_addr: mangleAddress(connection.local, micros()), id, version: CLIENT_VERSION } } : { punch_hole_sent: { socket_addr: from, id, version: CLIENT_VERSION } })
     await connection.close()
   }
 }
