@@ -18,5 +18,5 @@ export const RegisterResult = {
   notDeployed: 8
 } as const
 
-/** tunpipe's own: the answer to an introduction. */
-export const ReceptionResult = { accepted: 0, notAllowed: 1, notProven: 2, tooMany: 3 } as const
+/** tunpipe's own: the answer to an introduction. None is 0: a payload without bytes is not sealed. */
+export const ReceptionResult = { accepted: 1, notAllowed: 2, notProven: 3, tooMany: 4 } as const
