@@ -19,14 +19,15 @@ import type { Link } from '../../../src/types.ts'
 
 /** The server, and its port. */
 export const SERVER = '198.51.100.1'
+export const SERVER_IPV6 = '2001:db8::1'
 export const PORT = 21_116
 
 /** A service that gives back what it gets, and where users come in. */
 export const SERVICE_PORT = 7
 export const USER_PORT = 2222
 
-/** Of a NAT; `none`: an address of the internet. */
-export type Place = NatKind | 'none'
+/** Of a NAT; `none`, `ipv6`: an address of the internet. */
+export type Place = NatKind | 'none' | 'ipv6'
 
 export interface WorldInit {
   seed?: number
@@ -52,8 +53,8 @@ export class World {
     this.#nacl = nacl
     this.#init = init
     this.network = new SimulatedNetwork({ seed: init.seed ?? 1 })
-    this.internet = this.network.subnet('0.0.0.0/0', { delay: 10 })
-    this.server = this.network.host({ on: this.internet, address: SERVER, name: 'server' })
+    this.internet = this.network.subnet(['0.0.0.0/0', '::/0'], { delay: 10 })
+    this.server = this.network.host({ on: this.internet, address: [SERVER, SERVER_IPV6], name: 'server' })
     this.pair = nacl.signKeys(createHash('sha256').update('server').digest())
   }
 
@@ -74,11 +75,11 @@ export class World {
     const licence = new LicenceKey(this.#init.key ?? this.key)
     const rendezvous = this.rendezvous = new Rendezvous({ store, clock, licence, signer: new PeerSigner({ nacl: this.#nacl, pair: this.pair }), alwaysUseRelay: this.#init.alwaysUseRelay ?? false })
     const relay = this.relay = new RustdeskRelay({ clock, key: licence.text })
-    const socket = await server.bindUdp({ port: PORT })
+    const socket = await server.bindUdp({ host: '::', port: PORT })
     const receiver = rendezvous.datagrams(socket.port)
     consume(socket, (batch) => { receiver.receive(batch) }).catch(() => {})
     const listen = (port: number, accept: (link: SimulatedLink) => void): void => {
-      const listener = server.transport().listen({ host: SERVER, port })
+      const listener = server.transport().listen({ host: '::', port })
       this.#closes.push(() => { listener.close() })
       acceptEach(listener, accept, () => {}).catch(() => {})
     }
@@ -99,6 +100,7 @@ export class World {
   host (place: Place, name = `site-${this.#hosts + 1}`): SimulatedHost {
     const number = ++this.#hosts
     if (place === 'none') return this.network.host({ on: this.internet, address: `203.0.113.${number}`, name })
+    if (place === 'ipv6') return this.network.host({ on: this.internet, address: `2001:db8::${number}:1`, name })
     let inside = this.#subnets.get(name)
     if (inside === undefined) {
       inside = this.network.subnet(`192.168.${number}.0/24`, { delay: 1 })

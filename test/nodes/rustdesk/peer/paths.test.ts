@@ -2,8 +2,9 @@
 import { randomBytes } from 'node:crypto'
 import t, { type Test } from 'tap'
 import { collect } from '../../../helpers/links.ts'
-import { USER_PORT, World, type Place } from '../../../helpers/rustdesk/world.ts'
+import { PORT, SERVER_IPV6, USER_PORT, World, type Place } from '../../../helpers/rustdesk/world.ts'
 import type { RustdeskPeer } from '../../../../src/nodes/rustdesk/peer/peer.ts'
+import type { Link, Listener } from '../../../../src/types.ts'
 
 const ID = '123456789'
 const BYTES = 100_000
@@ -75,3 +76,46 @@ t.test('the server wants a relay', async (t) => {
   t.match(a.status(), { remotes: [{ state: 'online', path: 'relay' }] })
   t.ok(await transfer())
 })
+
+t.test('IPv6', async (t) => {
+  const world = await World.open(t)
+  const server = `[${SERVER_IPV6}]:${PORT}`
+  const b = await world.echo(t, world.host('ipv6'), { id: ID, server })
+  await world.clock.until(() => b.isOnline)
+  const a = await world.peer(t, world.host('ipv6'), { server, connect: [{ id: ID, listen: `127.0.0.1:${USER_PORT}` }] })
+  await world.clock.until(() => a.isOnline)
+  t.match(a.status(), { nat: 'asymmetric', remotes: [{ path: 'direct', endpoint: /^\[2001:db8::/ }] })
+  t.match(b.status().served, [{ path: 'direct' }])
+})
+
+t.test('a direct path that leads to somebody else, then the relay', async (t) => {
+  const world = await World.open(t)
+  const hostOfB = world.host('none')
+  const b = await world.echo(t, hostOfB, { id: ID, direct: true })
+  await world.clock.until(() => b.isOnline)
+  // whoever connects to B, but for the server, comes out at a stranger who says what a peer does not
+  const stranger = { ...hostOfB.transport() }
+  const { listen } = stranger
+  const c = await world.peer(t, hostOfB, {
+    id: '222222222',
+    to: '127.0.0.1:7',
+    allow: 'any',
+    transport: { ...stranger, listen: (at) => impostors(listen(at)) }
+  })
+  await world.clock.until(() => c.isOnline)
+  const a = await world.peer(t, world.host('none'), { connect: [{ id: '222222222', listen: `127.0.0.1:${USER_PORT}` }] })
+  await world.clock.until(() => a.isOnline, { within: 120_000 })
+  t.match(a.status().remotes, [{ path: 'relay', why: /no direct path/ }])
+})
+
+/** Each link that comes says something else than the peer would. */
+function impostors<L extends Link> (listener: Listener<L>): Listener<L> {
+  return {
+    port: () => listener.port(),
+    close: () => { listener.close() },
+    async * [Symbol.asyncIterator] () {
+      for await (const link of listener) link.port.send([Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n')])
+      yield * []
+    }
+  }
+}
