@@ -52,7 +52,7 @@ export interface ConnectingInit {
    * @param publicKey of the other peer
    * @returns a link of sealed frames
    */
-  approach (reached: Reached, publicKey: Uint8Array): Promise<Link>
+  handshake (reached: Reached, publicKey: Uint8Array): Promise<Link>
   /** A step, for people. */
   note (text: string): void
 }
@@ -135,7 +135,7 @@ function keyOf ({ nacl, id, serverKey }: ConnectingInit, signed: Uint8Array): Ui
 }
 
 /** @returns why there is no direct path, else the path */
-async function direct ({ transport, natType, signal, approach, note }: ConnectingInit, publicKey: Uint8Array, { is_local: isLocal, nat_type: other }: Members['punch_hole_response'], endpoint: Endpoint, from: Endpoint, took: number): Promise<Found | string> {
+async function direct ({ transport, natType, signal, handshake, note }: ConnectingInit, publicKey: Uint8Array, { is_local: isLocal, nat_type: other }: Members['punch_hole_response'], endpoint: Endpoint, from: Endpoint, took: number): Promise<Found | string> {
   if (endpoint.port === 0) return 'the server tells no address of the other peer'
   const isUnlikely = isLocal === true || other === NatType.symmetric || (natType === NatType.symmetric && other === NatType.asymmetric)
   const isLikely = natType === NatType.asymmetric && other === NatType.asymmetric
@@ -144,7 +144,7 @@ async function direct ({ transport, natType, signal, approach, note }: Connectin
   try {
     const link = await transport.dial({ ...endpoint, localHost: from.host, localPort: from.port, sharesPort: true, timeout, signal })
     const path: PeerPath = { kind: isLocal === true ? 'local' : 'direct', endpoint, why: isLocal === true ? 'the server sees both at one address' : 'the NATs let both in' }
-    return { link: await approach({ link: over(link, frames), path }, publicKey), path }
+    return { link: await handshake({ link: over(link, frames), path }, publicKey), path }
   } catch (err) {
     if (signal.aborted) throw signal.reason
     if (err instanceof ConnectError && FINAL.includes(err.reason)) throw err
@@ -174,14 +174,14 @@ async function askRelay (init: ConnectingInit, publicKey: Uint8Array, told: stri
   throw new ConnectError('unreachable', `${id} cannot be reached: ${why}, and it has not come to the relay ${endpointText(relay)}: ${last}`)
 }
 
-async function byRelay ({ transport, server, id, key, relay: own, signal, approach }: ConnectingInit, publicKey: Uint8Array, told: string, uuid: string, why: string): Promise<Found> {
+async function byRelay ({ transport, server, id, key, relay: own, signal, handshake }: ConnectingInit, publicKey: Uint8Array, told: string, uuid: string, why: string): Promise<Found> {
   const relay = own ?? readRelay(told) ?? relayBeside(server)
   const path: PeerPath = { kind: 'relay', endpoint: relay, why }
   const link = await dialRelay({ transport, relay, uuid, key, id, signal }).catch((err: Error) => {
     if (signal.aborted) throw signal.reason
     throw new ConnectError('unreachable', `the relay ${endpointText(relay)} cannot be reached: ${reasonOf(err)}`, { cause: err })
   })
-  return { link: await approach({ link, path }, publicKey), path }
+  return { link: await handshake({ link, path }, publicKey), path }
 }
 
 const dialInit = ({ transport, clock, address, signal }: ConnectingInit): DialServerInit => ({ transport, clock, server: address, signal })

@@ -26,14 +26,14 @@ const REFUSALS: Readonly<Record<number, string>> = {
 }
 
 /** Who comes in. */
-export interface Visitor {
+export interface PeerCredentials {
   /** Ed25519, proven. */
   readonly publicKey: Uint8Array
   /** As the server has certified it; undefined: it has shown no certificate. */
   readonly id: string | undefined
 }
 
-export interface ReceiveInit {
+export interface AcceptSessionInit {
   nacl: Nacl
   /** Of this peer. */
   id: string
@@ -41,13 +41,13 @@ export interface ReceiveInit {
   /** What the server signs with; undefined: it signs nothing, so nobody is known by an id. */
   serverKey: Uint8Array | undefined
   /** The answer, one of `ReceptionResult`. */
-  judge (visitor: Visitor): number
+  authorize (peer: PeerCredentials): number
 }
 
 /** A link of sealed frames to another peer. */
-export interface Received {
+export interface AcceptedSession {
   link: Link
-  visitor: Visitor
+  peer: PeerCredentials
 }
 
 /**
@@ -56,7 +56,7 @@ export interface Received {
  * @param frames a link of frames, of which nothing was read
  * @throws {ConnectError} `not-tunpipe`, `refused`; an error of the link. The link is not aborted
  */
-export async function receiveSession (frames: Link, { nacl, id, identity, serverKey, judge }: ReceiveInit): Promise<Received> {
+export async function acceptSession (frames: Link, { nacl, id, identity, serverKey, authorize }: AcceptSessionInit): Promise<AcceptedSession> {
   const own = nacl.boxKeys()
   const named = idPk.encode({ id, pk: own.publicKey, tunpipe: SESSION_VERSION })
   sendFrame(frames, peerMessage.encode({ signed_id: { id: nacl.sign(named, identity.pair.secretKey) } }))
@@ -73,15 +73,16 @@ export async function receiveSession (frames: Link, { nacl, id, identity, server
   const isProven = isProof(nacl, proof, pk, keys.binding)
   const certified = serverKey === undefined ? undefined : openCertificate(nacl, certificate, serverKey)
   const isOwn = certified !== undefined && Buffer.compare(certified.publicKey, pk) === 0
-  const visitor: Visitor = { publicKey: Uint8Array.from(pk), id: isOwn ? certified.id : undefined }
-  const result = isProven ? judge(visitor) : ReceptionResult.notProven
+  const peer: PeerCredentials = { publicKey: Uint8Array.from(pk), id: isOwn ? certified.id : undefined }
+  const result = isProven ? authorize(peer) : ReceptionResult.notProven
   const link = sealed.rest()
   sendFrame(link, reception.encode({ result }))
-  if (result !== ReceptionResult.accepted) throw new ConnectError('refused', `${nameOf(visitor)}: ${REFUSALS[result] ?? 'refused'}`)
-  return { link, visitor }
+  if (result === ReceptionResult.accepted) return { link, peer }
+  await sealed.next().catch(() => {}) // until the other peer has read that, and leaves: an abort could overtake it
+  throw new ConnectError('refused', `${nameOf(peer)}: ${REFUSALS[result] ?? 'refused'}`)
 }
 
-export interface ApproachInit {
+export interface ConnectSessionInit {
   nacl: Nacl
   /** Of the peer that is wanted. */
   id: string
@@ -99,7 +100,7 @@ export interface ApproachInit {
  * @returns a link of sealed frames
  * @throws {ConnectError} `untrusted`, `not-tunpipe`, `refused`; an error of the link. The link is not aborted
  */
-export async function approachSession (frames: Link, { nacl, id, publicKey, identity, certificate = NOTHING }: ApproachInit): Promise<Link> {
+export async function connectSession (frames: Link, { nacl, id, publicKey, identity, certificate = NOTHING }: ConnectSessionInit): Promise<Link> {
   const reader = new FrameReader(frames)
   const { signed_id: offered } = peerMessage.decode(await reader.next())
   const named = offered == null ? undefined : openSignedId(nacl, offered.id ?? NOTHING, publicKey)
@@ -122,7 +123,7 @@ function sendFrame (link: Link, frame: Uint8Array): void {
 }
 
 /** For messages and logs. */
-const nameOf = ({ id, publicKey }: Visitor): string => id ?? `the key ${keyText(publicKey)}`
+const nameOf = ({ id, publicKey }: PeerCredentials): string => id ?? `the key ${keyText(publicKey)}`
 
 /** The name and the key of a session, signed by the peer that has it. */
 function openSignedId (nacl: Nacl, signed: Uint8Array, publicKey: Uint8Array): { id: string, pk: Uint8Array, tunpipe: number } | undefined {

@@ -1,7 +1,7 @@
 /** A peer that this one connects to: where its users come in, the session, and another one when that has ended. */
 import { findPath } from './connecting.ts'
 import { ConnectError } from './errors.ts'
-import { approachSession } from './handshake.ts'
+import { connectSession } from './handshake.ts'
 import type { PeerIdentity } from './identity.ts'
 import type { PeerPath } from './paths.ts'
 import { inTime, openSession, type Session } from './session.ts'
@@ -132,7 +132,7 @@ export class RemotePeer {
       isDirect,
       natType: type,
       signal,
-      approach: ({ link }, publicKey) => inTime(clock, link, signal, () => approachSession(link, { nacl, id: this.id, publicKey, identity, certificate: signed })),
+      handshake: ({ link }, publicKey) => inTime(clock, link, signal, () => connectSession(link, { nacl, id: this.id, publicKey, identity, certificate: signed })),
       note: (text) => { this.#history.add(text) }
     })
     signal.throwIfAborted()

@@ -1,5 +1,5 @@
 /** Peers that connect to this one, and the service that their connections lead to (RustDesk protocol, section 11). */
-import { receiveSession, type Visitor } from './handshake.ts'
+import { acceptSession, type PeerCredentials } from './handshake.ts'
 import type { PeerIdentity } from './identity.ts'
 import type { Allowed } from './options.ts'
 import type { PeerPath, Reached } from './paths.ts'
@@ -29,7 +29,7 @@ export interface ServedPeersInit {
 }
 
 interface Served {
-  readonly visitor: Visitor
+  readonly peer: PeerCredentials
   readonly path: PeerPath
   readonly session: Session
   readonly users: Users
@@ -56,7 +56,7 @@ export class ServedPeers {
     this.#to = to
     this.#allowed = allow ?? []
     this.#maxPeers = maxPeers
-    for (const served of this.#sessions) if (!this.#isAllowed(served.visitor)) served.session.abort(new LinkClosedError('the peer may not connect any more'))
+    for (const served of this.#sessions) if (!this.#isAllowed(served.peer)) served.session.abort(new LinkClosedError('the peer may not connect any more'))
   }
 
   /** Makes a session of a connection, or ends it. @returns whether there is one */
@@ -68,8 +68,8 @@ export class ServedPeers {
     }
     this.#handshakes++
     try {
-      const received = await inTime(clock, link, this.#stop.signal, () => receiveSession(link, { nacl, id, identity, serverKey, judge: (visitor) => this.#judge(visitor) }))
-      this.#open(received.link, received.visitor, path)
+      const received = await inTime(clock, link, this.#stop.signal, () => acceptSession(link, { nacl, id, identity, serverKey, authorize: (peer) => this.#authorize(peer) }))
+      this.#open(received.link, received.peer, path)
       return true
     } catch (err) {
       this.refused++
@@ -81,7 +81,7 @@ export class ServedPeers {
   }
 
   status (): ServedStatus[] {
-    return [...this.#sessions].map(({ visitor, path, users }) => ({ ...namesOf(visitor), path: path.kind, endpoint: endpointText(path.endpoint), why: path.why, users: users.size, accepted: users.accepted }))
+    return [...this.#sessions].map(({ peer, path, users }) => ({ ...namesOf(peer), path: path.kind, endpoint: endpointText(path.endpoint), why: path.why, users: users.size, accepted: users.accepted }))
   }
 
   close (): void {
@@ -93,23 +93,23 @@ export class ServedPeers {
     }
   }
 
-  #judge (visitor: Visitor): number {
-    if (!this.#isAllowed(visitor)) return ReceptionResult.notAllowed
-    const ofSame = [...this.#sessions].filter(({ visitor: other }) => Buffer.compare(other.publicKey, visitor.publicKey) === 0).length
+  #authorize (peer: PeerCredentials): number {
+    if (!this.#isAllowed(peer)) return ReceptionResult.notAllowed
+    const ofSame = [...this.#sessions].filter(({ peer: other }) => Buffer.compare(other.publicKey, peer.publicKey) === 0).length
     return this.#sessions.size >= this.#maxPeers || ofSame >= MAX_PER_PEER ? ReceptionResult.tooMany : ReceptionResult.accepted
   }
 
-  #isAllowed ({ id, publicKey }: Visitor): boolean {
+  #isAllowed ({ id, publicKey }: PeerCredentials): boolean {
     if (this.#to === undefined) return false
     return this.#allowed === 'any' || this.#allowed.some((one) => 'id' in one ? one.id === id : Buffer.compare(one.publicKey, publicKey) === 0)
   }
 
-  #open (link: Link, visitor: Visitor, path: PeerPath): void {
+  #open (link: Link, peer: PeerCredentials, path: PeerPath): void {
     const { settings: { clock }, onSession } = this.#init
     const users = new Users()
-    const session = openSession({ clock, link, onOpen: (opening) => this.#serve(opening, visitor, users) })
-    const served: Served = { visitor, path, session, users }
-    const { name } = namesOf(visitor)
+    const session = openSession({ clock, link, onOpen: (opening) => this.#serve(opening, peer, users) })
+    const served: Served = { peer, path, session, users }
+    const { name } = namesOf(peer)
     this.#sessions.add(served)
     onSession(name, path, true)
     void session.ended.then((err) => {
@@ -119,15 +119,15 @@ export class ServedPeers {
     })
   }
 
-  async #serve (opening: Opening<Uint8Array, Uint8Array>, visitor: Visitor, users: Users): Promise<void> {
+  async #serve (opening: Opening<Uint8Array, Uint8Array>, peer: PeerCredentials, users: Users): Promise<void> {
     const { settings: { transport, log } } = this.#init
     const to = this.#to
-    if (to === undefined || !this.#isAllowed(visitor)) {
+    if (to === undefined || !this.#isAllowed(peer)) {
       opening.reject()
       return
     }
     const service = await transport.dial({ host: to.host, port: to.port, signal: opening.signal }).catch((err: Error) => {
-      log.warn({ other: namesOf(visitor).name, service: endpointText(to), reason: reasonOf(err) }, 'the service has not answered')
+      log.warn({ other: namesOf(peer).name, service: endpointText(to), reason: reasonOf(err) }, 'the service has not answered')
       throw err
     })
     try {
@@ -139,4 +139,4 @@ export class ServedPeers {
   }
 }
 
-const namesOf = ({ id, publicKey }: Visitor): { name: string, key: string } => ({ name: id ?? `key ${keyText(publicKey)}`, key: keyText(publicKey) })
+const namesOf = ({ id, publicKey }: PeerCredentials): { name: string, key: string } => ({ name: id ?? `key ${keyText(publicKey)}`, key: keyText(publicKey) })

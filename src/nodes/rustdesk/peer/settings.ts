@@ -75,7 +75,8 @@ export function readPeer (init: RustdeskPeerInit): PeerSettings {
 
 /** @throws an error of the system */
 async function firstAddress (host: string): Promise<string> {
-  const [found] = await systemLookup(host)
+  const all = await systemLookup(host)
+  const found = all.find(({ family }) => family === 4) ?? all[0] // as addresses in messages, and NATs, are mostly of IPv4
   if (found === undefined) throw Object.assign(new Error(`${host} has no address`), { code: 'ENOTFOUND' })
   return found.address
 }

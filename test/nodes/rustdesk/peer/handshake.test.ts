@@ -6,7 +6,7 @@ import { loadNacl } from '../../../../src/crypto/nacl/index.ts'
 import { LinkClosedError } from '../../../../src/errors.ts'
 import { over } from '../../../../src/layer.ts'
 import { openCertificate } from '../../../../src/nodes/rustdesk/peer/certificate.ts'
-import { approachSession, receiveSession, type ApproachInit, type ReceiveInit, type Visitor } from '../../../../src/nodes/rustdesk/peer/handshake.ts'
+import { connectSession, acceptSession, type ConnectSessionInit, type AcceptSessionInit, type PeerCredentials } from '../../../../src/nodes/rustdesk/peer/handshake.ts'
 import { newIdentity } from '../../../../src/nodes/rustdesk/peer/identity.ts'
 import { isProof, proofOf, sessionKeys } from '../../../../src/nodes/rustdesk/peer/session-keys.ts'
 import { inTime } from '../../../../src/nodes/rustdesk/peer/session.ts'
@@ -25,29 +25,29 @@ const nacl = await loadNacl()
 const ID = '123456789'
 const [server, a, b] = [nacl.signKeys(), newIdentity(nacl), newIdentity(nacl)]
 const certificate = nacl.sign(idPk.encode({ id: '987654321', pk: a.pair.publicKey }), server.secretKey)
-const approach: ApproachInit = { nacl, id: ID, publicKey: b.pair.publicKey, identity: a, certificate }
+const handshake: ConnectSessionInit = { nacl, id: ID, publicKey: b.pair.publicKey, identity: a, certificate }
 
-function receive (visitors: Visitor[] = [], result: number = ReceptionResult.accepted): ReceiveInit {
+function receive (credentials: PeerCredentials[] = [], result: number = ReceptionResult.accepted): AcceptSessionInit {
   return {
     nacl,
     id: ID,
     identity: b,
     serverKey: server.publicKey,
-    judge (visitor) {
-      visitors.push(visitor)
+    authorize (peer) {
+      credentials.push(peer)
       return result
     }
   }
 }
 
 /** What each side has come to: a link of sealed frames, or an error. Both links are ended. */
-async function meet (ofA: ApproachInit, ofB: ReceiveInit, change = (link: Link): Link => link, clock: Clock = systemClock): Promise<{ a: Link | Error, b: Link | Error }> {
+async function meet (ofA: ConnectSessionInit, ofB: AcceptSessionInit, change = (link: Link): Link => link, clock: Clock = systemClock): Promise<{ a: Link | Error, b: Link | Error }> {
   const [left, right] = memoryPair()
   const { signal } = new AbortController()
   const ended = (work: Promise<Link>): Promise<Link | Error> => work.catch((err: Error) => err)
   const [resultA, resultB] = await Promise.all([
-    ended(inTime(clock, left, signal, () => approachSession(over(change(left), frames), ofA))),
-    ended(inTime(clock, right, signal, async () => (await receiveSession(over(change(right), frames), ofB)).link))
+    ended(inTime(clock, left, signal, () => connectSession(over(change(left), frames), ofA))),
+    ended(inTime(clock, right, signal, async () => (await acceptSession(over(change(right), frames), ofB)).link))
   ])
   return { a: resultA, b: resultB }
 }
@@ -73,13 +73,13 @@ t.test('golden bytes', async (t) => {
 })
 
 t.test('both agree, and what they send is sealed', async (t) => {
-  const visitors: Visitor[] = []
+  const credentials: PeerCredentials[] = []
   const seen: Batch[] = []
   const watched = (link: Link): Link => ({ ...link, source: link.source, sink: link.sink, abort: (err) => { link.abort(err) }, port: { queued: 0, limit: 1, send (batch) { seen.push(batch.map((part) => Buffer.from(part))); return link.port.send(batch) } } })
-  const { a: ofA, b: ofB } = await meet(approach, receive(visitors), watched)
+  const { a: ofA, b: ofB } = await meet(handshake, receive(credentials), watched)
   if (ofA instanceof Error || ofB instanceof Error) throw new Error('no session', { cause: [ofA, ofB] })
-  t.match(visitors, [{ id: '987654321' }])
-  t.same(visitors[0].publicKey, Uint8Array.from(a.pair.publicKey))
+  t.match(credentials, [{ id: '987654321' }])
+  t.same(credentials[0].publicKey, Uint8Array.from(a.pair.publicKey))
   const text = Buffer.from('the same text in both directions')
   ofA.port.send([text])
   ofB.port.send([text])
@@ -95,14 +95,14 @@ t.test('both agree, and what they send is sealed', async (t) => {
 
 t.test('who is refused, and what each side is told', async (t) => {
   const other = newIdentity(nacl)
-  const cases: Array<[name: string, ofA: Partial<ApproachInit>, ofB: Partial<ReceiveInit>, a: RegExp, b: RegExp]> = [
+  const cases: Array<[name: string, ofA: Partial<ConnectSessionInit>, ofB: Partial<AcceptSessionInit>, a: RegExp, b: RegExp]> = [
     ['another key of B', { publicKey: other.pair.publicKey }, {}, /has not the key of 123456789/, /./],
     ['another id of B', { id: '111111111' }, {}, /has not the key of 111111111/, /./],
     ['not allowed', {}, receive([], ReceptionResult.notAllowed), /not on the list/, /987654321: it is not on the list/],
     ['too many', {}, receive([], ReceptionResult.tooMany), /too many others/, /too many others/]
   ]
   for (const [name, ofA, ofB, textOfA, textOfB] of cases) {
-    const { a: resultA, b: resultB } = await meet({ ...approach, ...ofA }, { ...receive(), ...ofB })
+    const { a: resultA, b: resultB } = await meet({ ...handshake, ...ofA }, { ...receive(), ...ofB })
     t.match((resultA as Error).message, textOfA, name)
     t.match((resultB as Error).message, textOfB, name)
   }
@@ -110,10 +110,10 @@ t.test('who is refused, and what each side is told', async (t) => {
 
 t.test('certificates that count, and those that do not', async (t) => {
   const idOf = async (certificate: Uint8Array | undefined, serverKey: Uint8Array | undefined = server.publicKey): Promise<string | undefined> => {
-    const visitors: Visitor[] = []
-    await meet({ ...approach, certificate }, { ...receive(visitors), serverKey })
-    t.same(visitors[0].publicKey, Uint8Array.from(a.pair.publicKey))
-    return visitors[0].id
+    const credentials: PeerCredentials[] = []
+    await meet({ ...handshake, certificate }, { ...receive(credentials), serverKey })
+    t.same(credentials[0].publicKey, Uint8Array.from(a.pair.publicKey))
+    return credentials[0].id
   }
   t.equal(await idOf(certificate), '987654321')
   t.equal(await idOf(undefined), undefined)
@@ -127,7 +127,7 @@ t.test('a client that shows its screen, on either side', async (t) => {
   const [left, right] = memoryPair()
   const client = over(left, frames)
   const { publicKey, secretKey } = nacl.boxKeys()
-  const receiving = receiveSession(over(right, frames), receive()).catch((err: Error) => err)
+  const receiving = acceptSession(over(right, frames), receive()).catch((err: Error) => err)
   const { value } = await client.source[Symbol.asyncIterator]().next()
   const offered = idPk.decode((peerMessage.decode((value as Batch)[0]).signed_id?.id as Uint8Array).subarray(64))
   client.port.send([peerMessage.encode({ public_key: { asymmetric_value: publicKey, symmetric_value: nacl.box(new Uint8Array(32), offered.pk, secretKey) } })])
@@ -135,14 +135,14 @@ t.test('a client that shows its screen, on either side', async (t) => {
 
   for (const [answer, reason] of [[new Uint8Array(0), 'untrusted'], [Buffer.from('2200', 'hex'), 'untrusted']] as const) {
     const [left, right] = memoryPair()
-    const receiving = receiveSession(over(right, frames), receive()).catch((err: Error) => err)
+    const receiving = acceptSession(over(right, frames), receive()).catch((err: Error) => err)
     over(left, frames).port.send([answer])
     t.match(await receiving, { reason })
   }
 
   const [one, two] = memoryPair()
   over(two, frames).port.send([peerMessage.encode({ signed_id: { id: nacl.sign(idPk.encode({ id: ID, pk: publicKey }), b.pair.secretKey) } })])
-  t.match(await approachSession(over(one, frames), approach).catch((err: Error) => err), { reason: 'not-tunpipe', message: /123456789 is a RustDesk client/ })
+  t.match(await connectSession(over(one, frames), handshake).catch((err: Error) => err), { reason: 'not-tunpipe', message: /123456789 is a RustDesk client/ })
 })
 
 /** A link whose bytes are cut, and changed, on their way. */
@@ -156,7 +156,7 @@ const changed = (link: Link, change: (bytes: Uint8Array) => Uint8Array[]): Link 
 t.test('bytes one by one, and in all sizes of reads', async () => {
   await fc.assert(fc.asyncProperty(fc.integer({ min: 1, max: 300 }), async (size) => {
     const cut = (bytes: Uint8Array): Uint8Array[] => Array.from({ length: Math.ceil(bytes.length / size) }, (_, i) => bytes.subarray(i * size, (i + 1) * size))
-    const { a, b } = await meet(approach, receive(), (link) => changed(link, cut))
+    const { a, b } = await meet(handshake, receive(), (link) => changed(link, cut))
     if (a instanceof Error || b instanceof Error) throw new Error('no session', { cause: [a, b] })
     a.abort(new LinkClosedError('done'))
   }), { numRuns: 20, examples: [[1]] })
@@ -178,14 +178,14 @@ t.test('whatever is changed on the way, nobody takes another one for the peer', 
       return [copy]
     }
     let side = 0
-    const visitors: Visitor[] = []
+    const credentials: PeerCredentials[] = []
     const hit = (link: Link): Link => (side++ === 0) === isOfB ? changed(link, strike) : link
-    const { a: ofA, b: ofB } = await clock.until(meet(approach, receive(visitors), hit, clock))
+    const { a: ofA, b: ofB } = await clock.until(meet(handshake, receive(credentials), hit, clock))
     for (const result of [ofA, ofB]) {
       if (!(result instanceof Error)) result.abort(new LinkClosedError('done'))
       else if (!known.has((result as { code?: unknown }).code)) throw result
     }
-    if (visitors.some(({ publicKey }) => Buffer.compare(publicKey, a.pair.publicKey) !== 0)) throw new Error('another one was let in')
+    if (credentials.some(({ publicKey }) => Buffer.compare(publicKey, a.pair.publicKey) !== 0)) throw new Error('another one was let in')
     if (!(ofA instanceof Error) && !(ofB instanceof Error)) sessions++
   }), { numRuns: sample('handshakes that are changed', { short: 300, long: 10_000 }) })
   t.comment(`${sessions} sessions, where what was changed does not count`)
