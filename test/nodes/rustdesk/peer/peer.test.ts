@@ -66,7 +66,7 @@ t.test('who may connect, by key', async (t) => {
   const identity = newIdentity(nacl)
   const { b } = await served(t, world, { allow: [{ publicKey: identity.pair.publicKey }] })
   t.match(await failure(t, world), { reason: 'refused', message: /not on the list/ })
-  t.equal(b.status().refused, 1)
+  await world.clock.until(() => b.status().refused === 1)
   const host = world.host('none')
   const a = await world.peer(t, host, { ...CONNECT, identity })
   await world.clock.until(() => a.isOnline)
