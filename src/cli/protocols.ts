@@ -9,9 +9,10 @@ import { gotunnelRelay } from './gotunnel/relay.ts'
 import { natpassPeer } from './natpass/peer.ts'
 import { natpassRelay } from './natpass/relay.ts'
 import type { Protocol } from './protocol.ts'
+import { rustdeskPeer } from './rustdesk/peer/peer.ts'
 import { rustdeskRelay } from './rustdesk/relay.ts'
 import { showchainPeer } from './showchain/peer.ts'
 import { showchainRelay } from './showchain/relay.ts'
 
 export const RELAY_PROTOCOLS: readonly Protocol[] = [candyRelay, gotunnelRelay, natpassRelay, rustdeskRelay, showchainRelay]
-export const PEER_PROTOCOLS: readonly Protocol[] = [candyPeer, gotunnelPeer, natpassPeer, showchainPeer]
+export const PEER_PROTOCOLS: readonly Protocol[] = [candyPeer, gotunnelPeer, natpassPeer, rustdeskPeer, showchainPeer]

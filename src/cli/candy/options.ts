@@ -5,6 +5,7 @@ import { peerOptions as nodePeerOptions } from '../../nodes/candy/peer/options.t
 import { relayOptions as nodeRelayOptions } from '../../nodes/candy/relay/options.ts'
 import { stunOptions } from '../../nodes/stun/options.ts'
 import { RESERVED_NAMES } from '../../tun/ifreq.ts'
+import { instanceName } from '../config/instance-name.ts'
 
 export const relayOptions = {
   ...nodeRelayOptions,
@@ -28,12 +29,6 @@ function interfaceName () {
   })
 }
 
-/** The name of a peer; it is part of a file name and of an interface name. */
-function peerName () {
-  return text('a name', 'at most 32 letters, digits, ".", "_" or "-", a letter or digit first', (name) =>
-    /^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$/.test(name) ? name : undefined)
-}
-
 const { url, password, allowEmptyPassword, address, routes, direct, stun, port, localhost, discovery, route, noPortMapping, ca, insecure, ...others } = nodePeerOptions
 
 export const peerOptions = {
@@ -42,7 +37,7 @@ export const peerOptions = {
   allowEmptyPassword,
   address,
   tun: { check: interfaceName(), value: 'name', defaultText: 'candy, or candy-NAME, shortened by a hash when that is too long', help: 'name of the interface, or none for no interface', docs: 'name of the interface, but not `all` or `default`, which Linux keeps for itself; `none`: no interface, and no root. With `--name` a name of more than 15 characters, as for `office-berlin`, becomes `candy-off-` and five characters that stand for the whole name' },
-  name: { check: peerName(), value: 'name', help: 'tells peers on one machine apart: each has its own state and interface' },
+  name: { ...instanceName, help: 'tells peers on one machine apart: each has its own state and interface' },
   mtu: { check: wholeNumber(MIN_MTU, MAX_MTU), default: 1400, value: 'bytes', help: `of the interface, ${MIN_MTU} to ${MAX_MTU}`, docs: `of the interface, ${MIN_MTU} to ${MAX_MTU}; at most 1430 with routes` },
   offload: { check: boolean(), input: onOff(), default: true, value: 'on|off', help: 'let the system hand over, and take, many packets at once', docs: 'the system hands over, and takes, many packets of one stream at once, see [Performance](performance.md); the ready line says which kinds are in force' },
   routes,

@@ -17,7 +17,7 @@ const DRAIN_DEADLINE_MS = 4500
 export interface Running {
   /** Drains and stops. */
   stop (): Promise<void>
-  /** Rejects when it cannot continue. */
+  /** Rejects when it cannot continue; the error may bring its own `exitCode`. */
   readonly failed?: Promise<never>
   /** Reloads the settings on SIGHUP. Never rejects: errors are logged. */
   reload? (): Promise<void>
@@ -106,10 +106,10 @@ async function live (program: string, { log, json, start }: Plan, sighup: Sighup
     if (running.reload === undefined) stop('SIGHUP')
     else void running.reload()
   })
-  const failed = await Promise.race([signal, running.failed ?? signal]).then(() => false, (err) => {
+  const exitCode = await Promise.race([signal, running.failed ?? signal]).then(() => EXIT.clean, (err) => {
     logFatal(log, err)
     limitDrain(log)
-    return true
+    return ownExitCode(err) ?? EXIT.failure
   })
   try {
     await running.stop() // also after a failure: the services that still work drain
@@ -119,7 +119,7 @@ async function live (program: string, { log, json, start }: Plan, sighup: Sighup
   }
   log.info({}, 'stopped')
   await threadsDone()
-  exitProcess(failed ? EXIT.failure : EXIT.clean)
+  exitProcess(exitCode)
 }
 
 function logFatal (log: Logger, err: unknown): void {
@@ -152,10 +152,16 @@ function untilSignal (log: Logger): { stopped: Promise<void>, stop (signal: Node
   return { stopped, stop }
 }
 
+/** The exit code that an error brings with it. */
+function ownExitCode (err: unknown): number | undefined {
+  const own = (err as { exitCode?: unknown }).exitCode
+  return typeof own === 'number' ? own : undefined
+}
+
 /** The exit code of an error: that of a failed task, or by its `code`; `ERR_OPTION` is from a node, whose checks are stricter than the schema. */
 function exitCodeOf (err: unknown): number {
-  const own = (err as { exitCode?: unknown }).exitCode
-  if (typeof own === 'number') return own
+  const own = ownExitCode(err)
+  if (own !== undefined) return own
   return ['ERR_USAGE', 'ERR_OPTION'].includes(codeOf(err) ?? '') ? EXIT.usage : EXIT.failure
 }
 

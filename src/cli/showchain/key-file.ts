@@ -1,13 +1,12 @@
 /** Files of RSA keys: PEM, PKCS #8, for their owner alone. */
-import { createPrivateKey, randomBytes, type KeyObject } from 'node:crypto'
-import { closeSync, existsSync, linkSync, openSync, renameSync, rmSync, statSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { createPrivateKey, type KeyObject } from 'node:crypto'
+import { existsSync, statSync } from 'node:fs'
 import { Identity } from '../../nodes/showchain/protocol/identity.ts'
 import { isAllowedSize, MAX_BITS, MIN_BITS } from '../../nodes/showchain/protocol/public-key.ts'
 import { quoted } from '../../text/phrases.ts'
 import { readBounded } from '../config/bounded-file.ts'
 import { codeOf, explained } from '../reason.ts'
-import { syncFolder, writeSynced } from '../state/synced-file.ts'
+import { placeFile } from '../state/new-file.ts'
 import { UsageError } from '../usage-error.ts'
 
 /** Of the only keys that there are (SHOW CHAIN protocol, section 1). */
@@ -18,9 +17,6 @@ const MAX_FILE_BYTES = 16 * 1024
 
 const EXPECTED = `expected RSA of ${MIN_BITS} to ${MAX_BITS} bits in PEM (PKCS #8)`
 const GENERATE = 'peer showchain keygen --out'
-
-/** What systems say where files have one name only. */
-const NO_LINKS = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS']
 
 /**
  * Reads a private key.
@@ -89,26 +85,3 @@ export async function createKeyFile ({ file, bits, overwrite }: NewKeyInit): Pro
 }
 
 const taken = (file: string): UsageError => new UsageError(`--out: ${quoted(file)} is there already, expected a new file (or --overwrite, by which the key in it is lost)`)
-
-function placeFile (file: string, text: string, overwrite: boolean): void {
-  const temporary = `${file}.${randomBytes(6).toString('hex')}.new`
-  try {
-    writeSynced(temporary, text, 'wx')
-    if (overwrite) renameSync(temporary, file)
-    else give(temporary, file)
-  } finally {
-    rmSync(temporary, { force: true })
-  }
-  syncFolder(dirname(file))
-}
-
-/** Gives a file its name, unless another one has it. */
-function give (temporary: string, file: string): void {
-  try {
-    linkSync(temporary, file)
-  } catch (err) {
-    if (!NO_LINKS.includes(codeOf(err) ?? '')) throw err
-    closeSync(openSync(file, 'wx', 0o600)) // takes the name, where files have one only
-    renameSync(temporary, file)
-  }
-}

@@ -1,12 +1,12 @@
 /** The options of SHOW CHAIN in the programs: those of the nodes, with files for keys and for lists of ids. */
-import { hostPort } from '../../nodes/common/options/addresses.ts'
-import { boolean, commaList, numeral, onOff, path, text, wholeNumber } from '../../nodes/common/options/checks.ts'
+import { hostPort, servicePlace } from '../../nodes/common/options/addresses.ts'
+import { boolean, commaList, onOff, path, wholeNumber } from '../../nodes/common/options/checks.ts'
 import { MAX_ENTRIES, sectionsOf } from '../../nodes/common/options/groups.ts'
 import type { Options, Reject, SettingsOf } from '../../nodes/common/options/option.ts'
 import { EXPECTED_TARGET, target } from '../../nodes/showchain/peer/options.ts'
 import { relayOptions as nodeRelayOptions } from '../../nodes/showchain/relay/options.ts'
-import { endpointText, readPort, readRemote } from '../../net/endpoint.ts'
-import type { Endpoint } from '../../types.ts'
+import { endpointText, readRemote } from '../../net/endpoint.ts'
+import { instanceName } from '../config/instance-name.ts'
 import { allowedIds } from './allow-list.ts'
 
 const identity = { check: path(), isRequired: true, value: 'file', help: 'the key of this node, as `peer showchain keygen` makes it' } as const
@@ -14,14 +14,6 @@ const identity = { check: path(), isRequired: true, value: 'file', help: 'the ke
 const { listen, ...ofRelay } = nodeRelayOptions
 
 export const relayOptions = { listen, identity, ...ofRelay } as const satisfies Options
-
-/** HOST:PORT, or a port of this machine. */
-function service () {
-  return numeral<Endpoint>('a service', 'HOST:PORT or PORT (then of 127.0.0.1), such as 127.0.0.1:22', (input) => {
-    const port = readPort(input)
-    return port === undefined ? readRemote(input) : port === 0 ? undefined : { host: '127.0.0.1', port }
-  })
-}
 
 /** Relays of a node, more than it registers with at one time. */
 const MAX_RELAYS = 16
@@ -43,7 +35,7 @@ const connectOptions = {
 } as const satisfies Options
 
 const served = {
-  to: { check: service(), value: 'host:port', help: 'the service here that TCP connections of other nodes lead to; a port alone is of this machine' },
+  to: { check: servicePlace(), value: 'host:port', help: 'the service here that TCP connections of other nodes lead to; a port alone is of this machine' },
   allow: {
     check: allowedIds.check,
     isRepeatable: true,
@@ -65,12 +57,7 @@ const node = {
   port,
   direct: { check: boolean(), input: onOff(), default: true, value: 'on|off', help: 'look for paths that are not by a relay' },
   pageSignatures: { check: boolean(), default: false, help: 'sign each message of data that goes by a relay, as the published protocol has it: some 9 Mbit/s' },
-  /** It is part of a file name. */
-  name: {
-    check: text('a name', 'at most 32 letters, digits, ".", "_" or "-", a letter or digit first', (name) => /^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$/.test(name) ? name : undefined),
-    value: 'name',
-    help: 'tells peers on one machine apart, for `peer status --name NAME`'
-  }
+  name: instanceName
 } as const satisfies Options
 
 export const peerOptions = { ...served, connect: sectionsOf(connectOptions), ...node } as const satisfies Options

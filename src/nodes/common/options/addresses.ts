@@ -1,7 +1,7 @@
 /** Checks of addresses, networks and URLs. */
 import { commaList, numeral, text, ValueError } from './checks.ts'
 import { parseNetwork } from '../../../net/cidr-list.ts'
-import { endpointText, readAddress, readEndpoint, readHost, readPort, readUrl } from '../../../net/endpoint.ts'
+import { endpointText, readAddress, readEndpoint, readHost, readPort, readRemote, readUrl } from '../../../net/endpoint.ts'
 import { cidrOf, parseCidr, type Cidr } from '../../../net/ipv4.ts'
 import { quoted } from '../../../text/phrases.ts'
 import type { Endpoint } from '../../../types.ts'
@@ -134,6 +134,22 @@ export function hostPort () {
     const port = readPort(input)
     return port === undefined ? readEndpoint(input) : { host: '127.0.0.1', port }
   }, (value): value is Endpoint => isEndpoint(value, 0))
+}
+
+/** Of a service: `192.0.2.7:22`, or a port of this machine. */
+export function servicePlace () {
+  return numeral<Endpoint>('a service', 'HOST:PORT or PORT (then of 127.0.0.1), such as 127.0.0.1:22', (input) => {
+    const port = readPort(input)
+    return port === undefined ? readRemote(input) : port === 0 ? undefined : { host: '127.0.0.1', port }
+  })
+}
+
+/** Of a server, with a port that it has where none is told. */
+export function serverPlace (defaultPort: number) {
+  return text('the address of a server', `HOST or HOST:PORT such as 192.0.2.7:${defaultPort}`, (input): Endpoint | undefined => {
+    const host = readHost(input)
+    return host === undefined ? readRemote(input) : { host, port: defaultPort }
+  })
 }
 
 /** `0.0.0.0:3478`, or a port alone for all addresses of IPv4; the next port is used as well. Port 0 takes two free ones. */

@@ -10,7 +10,7 @@ export interface PeerIdentity {
   readonly pair: KeyPair
 }
 
-const UUID_BYTES = 16
+export const UUID_BYTES = 16
 
 /** A new one. */
 export const newIdentity = (nacl: Nacl): PeerIdentity => ({ uuid: randomBytes(UUID_BYTES), pair: nacl.signKeys() })
