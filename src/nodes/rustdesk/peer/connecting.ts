@@ -5,13 +5,14 @@ import { ConnectError, type ConnectFailure } from './errors.ts'
 import { newRelayId, type PeerPath, type Reached } from './paths.ts'
 import { dialRelay, readRelay, relayBeside } from './relay-leg.ts'
 import { ServerConnection, type DialServerInit } from './server-connection.ts'
-import type { PeerTransport } from './transport.ts'
+import type { PeerDialInit, PeerLink, PeerTransport } from './transport.ts'
 import { NatType, PunchFailure } from '../protocol/enums.ts'
 import { unmangleAddress } from '../protocol/mangled-address.ts'
 import { frames, type Members, type RendezvousInit, type RendezvousMessage } from '../protocol/messages.ts'
 import { over } from '../../../layer.ts'
 import type { Nacl } from '../../../crypto/nacl/index.ts'
 import { endpointText } from '../../../net/endpoint.ts'
+import { wait } from '../../../streams/clock.ts'
 import { reasonOf } from '../../../text/printable.ts'
 import type { Clock, Endpoint, Link } from '../../../types.ts'
 
@@ -24,6 +25,10 @@ const RELAY_TRIES = 3
 const LIKELY_TIMEOUT = 18_000
 const UNLIKELY_TIMEOUT = 1000
 const TIMES = 6
+
+/** Milliseconds between attempts while the other peer refuses, as it listens only after its address is told; and for all of them. */
+const REFUSED_WAIT = 50
+const REFUSED_LIMIT = 1000
 
 /** A connection for ports. */
 const PORT_FORWARD = 2
@@ -135,20 +140,33 @@ function keyOf ({ nacl, id, serverKey }: ConnectingInit, signed: Uint8Array): Ui
 }
 
 /** @returns why there is no direct path, else the path */
-async function direct ({ transport, natType, signal, handshake, note }: ConnectingInit, publicKey: Uint8Array, { is_local: isLocal, nat_type: other }: Members['punch_hole_response'], endpoint: Endpoint, from: Endpoint, took: number): Promise<Found | string> {
+async function direct ({ transport, clock, natType, signal, handshake, note }: ConnectingInit, publicKey: Uint8Array, { is_local: isLocal, nat_type: other }: Members['punch_hole_response'], endpoint: Endpoint, from: Endpoint, took: number): Promise<Found | string> {
   if (endpoint.port === 0) return 'the server tells no address of the other peer'
   const isUnlikely = isLocal === true || other === NatType.symmetric || (natType === NatType.symmetric && other === NatType.asymmetric)
   const isLikely = natType === NatType.asymmetric && other === NatType.asymmetric
   const timeout = isUnlikely ? UNLIKELY_TIMEOUT : isLikely ? LIKELY_TIMEOUT : Math.max(UNLIKELY_TIMEOUT, Math.min(LIKELY_TIMEOUT, TIMES * took))
   note(`the other peer is at ${endpointText(endpoint)}${isLocal === true ? ', in this network' : ''}`)
   try {
-    const link = await transport.dial({ ...endpoint, localHost: from.host, localPort: from.port, sharesPort: true, timeout, signal })
+    const link = await dialListening({ transport, clock }, { ...endpoint, localHost: from.host, localPort: from.port, sharesPort: true, timeout, signal })
     const path: PeerPath = { kind: isLocal === true ? 'local' : 'direct', endpoint, why: isLocal === true ? 'the server sees both at one address' : 'the NATs let both in' }
     return { link: await handshake({ link: over(link, frames), path }, publicKey), path }
   } catch (err) {
     if (signal.aborted) throw signal.reason
     if (err instanceof ConnectError && FINAL.includes(err.reason)) throw err
     return `no direct path to ${endpointText(endpoint)}: ${reasonOf(err as Error)}`
+  }
+}
+
+/** Connects to a peer that may not listen yet. */
+async function dialListening ({ transport, clock }: Pick<ConnectingInit, 'transport' | 'clock'>, to: PeerDialInit): Promise<PeerLink> {
+  const end = clock.now() + REFUSED_LIMIT
+  for (;;) {
+    try {
+      return await transport.dial(to)
+    } catch (err) {
+      if ((err as NodeJS.ErrnoException).code !== 'ECONNREFUSED' || clock.now() >= end) throw err
+      await wait(clock, REFUSED_WAIT, { signal: to.signal })
+    }
   }
 }
 
