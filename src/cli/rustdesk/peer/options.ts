@@ -1,7 +1,7 @@
 /** The options of `peer rustdesk`: those of the node, with a file for its identity and lists of those who may connect. */
 import { z } from 'zod'
 import { hostPort, serverPlace, servicePlace } from '../../../nodes/common/options/addresses.ts'
-import { boolean, onOff, path, text } from '../../../nodes/common/options/checks.ts'
+import { boolean, numeral, onOff, path } from '../../../nodes/common/options/checks.ts'
 import { sectionsOf } from '../../../nodes/common/options/groups.ts'
 import type { Options, Reject, SettingsOf } from '../../../nodes/common/options/option.ts'
 import { EXPECTED_ID, peerId, peerOptions as nodeOptions, publicKey } from '../../../nodes/rustdesk/peer/options.ts'
@@ -20,7 +20,7 @@ const id = { check: peerId(), value: 'id', help: `the id of this peer: ${EXPECTE
 const served = {
   to: { check: servicePlace(), value: 'host:port', help: 'the service here that TCP connections of other peers lead to; a port alone is of this machine' },
   allow: {
-    check: z.array(text('whom to allow', EXPECTED_ALLOW, readAllowItem), { error: `not a list, expected ${EXPECTED_ALLOW}` }).min(1, { error: `empty, expected ${EXPECTED_ALLOW}` }),
+    check: z.array(numeral('whom to allow', EXPECTED_ALLOW, readAllowItem), { error: `not a list, expected ${EXPECTED_ALLOW}` }).min(1, { error: `empty, expected ${EXPECTED_ALLOW}` }),
     isRepeatable: true,
     value: 'id|key|@file|any',
     defaultText: 'nobody',

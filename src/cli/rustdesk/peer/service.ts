@@ -43,9 +43,7 @@ export async function startRustdeskPeer ({ settings, log, out }: StartContext<Ru
       return peer.explain(known)
     },
     async reload (next) {
-      const before = peer.status().served.length
-      if (to !== undefined) peer.configure({ to: next.to, allow: next.allow, maxPeers: next.maxPeers })
-      const ended = before - peer.status().served.length
+      const ended = to === undefined ? 0 : peer.configure({ to: next.to, allow: next.allow, maxPeers: next.maxPeers })
       const restart = [...LASTING, ...(to === undefined ? ['to', 'allow'] as const : [])].filter((key) => textOf(next[key]) !== textOf(settings[key])).map((key) => keyOf(key, peerOptions[key]))
       return { ended, restart }
     },

@@ -2,7 +2,7 @@
 import { NACL_KEY_BYTES } from '../../../crypto/nacl/index.ts'
 import { bytesOfText } from '../keys/key-text.ts'
 import { listenEndpoint, serverEndpoint } from '../../common/options/addresses.ts'
-import { boolean, given, text, wholeNumber } from '../../common/options/checks.ts'
+import { boolean, given, numeral, text, wholeNumber } from '../../common/options/checks.ts'
 import { sectionsOf } from '../../common/options/groups.ts'
 import type { Options } from '../../common/options/option.ts'
 
@@ -17,7 +17,8 @@ export function readId (input: string): string | undefined {
   return ID.test(plain) ? plain : undefined
 }
 
-export const peerId = () => text('an id', EXPECTED_ID, readId)
+/** Files may have digits alone as a number. */
+export const peerId = () => numeral('an id', EXPECTED_ID, readId)
 
 /** Whom a peer lets in: by the id that the server has certified, or by the key. */
 export type AllowedPeer = { readonly id: string } | { readonly publicKey: Uint8Array }

@@ -99,11 +99,12 @@ export class RustdeskPeer extends EventEmitter<RustdeskPeerEvents> {
   /**
    * Changes what is served, and to whom: sessions of peers that may not connect any more are ended at once.
    *
+   * @returns how many
    * @throws {OptionError} when an option is invalid; then nothing has changed
    */
-  configure (options: RustdeskPeerOptions): void {
+  configure (options: RustdeskPeerOptions): number {
     this.#options = readOptions(variableOptions, options)
-    this.#served?.configure(this.#options)
+    return this.#served?.configure(this.#options) ?? 0
   }
 
   /** The current state, for display. */

@@ -51,12 +51,14 @@ export class ServedPeers {
     this.configure(init.settings)
   }
 
-  /** Sessions of peers that may not connect any more are ended at once. */
-  configure ({ to, allow, maxPeers }: { to?: Endpoint | undefined, allow?: Allowed | undefined, maxPeers: number }): void {
+  /** Sessions of peers that may not connect any more are ended at once. @returns how many */
+  configure ({ to, allow, maxPeers }: { to?: Endpoint | undefined, allow?: Allowed | undefined, maxPeers: number }): number {
     this.#to = to
     this.#allowed = allow ?? []
     this.#maxPeers = maxPeers
-    for (const served of this.#sessions) if (!this.#isAllowed(served.peer)) served.session.abort(new LinkClosedError('the peer may not connect any more'))
+    const strangers = [...this.#sessions].filter(({ peer }) => !this.#isAllowed(peer))
+    for (const { session } of strangers) session.abort(new LinkClosedError('the peer may not connect any more'))
+    return strangers.length
   }
 
   /** Makes a session of a connection, or ends it. @returns whether there is one */
