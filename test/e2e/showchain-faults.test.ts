@@ -5,12 +5,13 @@ import t, { type Test } from 'tap'
 import { decodeMessage, encodeMessage } from '../../src/nodes/showchain/protocol/messages.ts'
 import { Op } from '../../src/nodes/showchain/protocol/op.ts'
 import { RELAY_HOST, type Home, type HomeInit } from '../helpers/network/nat-lab.ts'
+import { intact } from '../helpers/network/echoed.ts'
 import { canRun } from '../helpers/network/requirements.ts'
 import { eventually } from '../helpers/network/traffic.ts'
 import { newHome } from '../helpers/programs/homes.ts'
 import { sample } from '../helpers/sample.ts'
 import { bytes, messageOf } from '../helpers/showchain/messages.ts'
-import { NATS, OTHER_PORT, PATH_PATIENCE, PEER_PORT, ProgramLab, RELAY_HOSTS, RELAY_PORT, intact, type Connected, type Served } from '../helpers/showchain/program-lab.ts'
+import { NATS, OTHER_PORT, PATH_PATIENCE, PEER_PORT, ProgramLab, RELAY_HOSTS, RELAY_PORT, type Connected, type Served } from '../helpers/showchain/program-lab.ts'
 
 /** Bytes that come back between two looks at a stream, and milliseconds between the pieces of one that lasts. */
 const SOME = 300_000

@@ -14,6 +14,7 @@ export const SOCK_CLOEXEC = 0o2000000
 export const SOL_SOCKET = 1
 export const SO_REUSEADDR = 2
 export const SO_REUSEPORT = 15
+export const SO_BROADCAST = 6
 export const SO_SNDBUF = 7
 export const SO_RCVBUF = 8
 export const SO_RCVLOWAT = 18

@@ -15,6 +15,7 @@ import type { Batch, Datagram, Endpoint, PacketPort } from '../../types.ts'
 export async function bindNodeSocket (at: Endpoint, init: VerifiedUdpInit, reduced: string): Promise<UdpSocket> {
   const socket = newSocket(at.host)
   await settled(socket, (done) => { socket.bind({ address: at.host, port: at.port, exclusive: true }, done) })
+  if (init.broadcast) socket.setBroadcast(true)
   return new NodeUdpSocket(socket, false, init, reduced)
 }
 

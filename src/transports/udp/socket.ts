@@ -43,6 +43,8 @@ export interface UdpInit {
    * `fragments` of the socket. Default: true.
    */
   fragment?: boolean
+  /** Datagrams may go to the broadcast address of a network; without it the system refuses them (`EACCES`). Of IPv4. Default: false. */
+  broadcast?: boolean
   /** Default: `offload`. What is not there is left out; see `reduced` of the socket. */
   io?: UdpIo
 }
@@ -72,14 +74,16 @@ export interface VerifiedUdpInit {
   kernelBuffer: number
   errors: UdpErrors | undefined
   fragment: boolean
+  broadcast: boolean
   io: UdpIo
 }
 
 /** @throws {OptionError} when an option is out of range */
-export function verifyUdp ({ sendLimit = DEFAULT_LIMIT, receiveLimit = DEFAULT_LIMIT, kernelBuffer = DEFAULT_KERNEL_BUFFER, fragment = true, io = 'offload', errors }: UdpInit): VerifiedUdpInit {
+export function verifyUdp ({ sendLimit = DEFAULT_LIMIT, receiveLimit = DEFAULT_LIMIT, kernelBuffer = DEFAULT_KERNEL_BUFFER, fragment = true, broadcast = false, io = 'offload', errors }: UdpInit): VerifiedUdpInit {
   for (const [name, value] of Object.entries({ sendLimit, receiveLimit, kernelBuffer })) verifyBytes(name, value)
   if (kernelBuffer > 1 << 30) throw new OptionError(`kernelBuffer is at most ${1 << 30} bytes, not ${kernelBuffer}`)
   if (typeof fragment !== 'boolean') throw new OptionError(`fragment is true or false, not ${String(fragment)}`)
+  if (typeof broadcast !== 'boolean') throw new OptionError(`broadcast is true or false, not ${String(broadcast)}`)
   if (!['offload', 'batch', 'node'].includes(io)) throw new OptionError(`io is offload, batch or node, not ${String(io)}`)
-  return { sendLimit, receiveLimit, kernelBuffer, fragment, io, errors }
+  return { sendLimit, receiveLimit, kernelBuffer, fragment, broadcast, io, errors }
 }

@@ -9,7 +9,8 @@ import { NatLab, RELAY_HOST, SECOND_HOST, type HomeInit } from '../network/nat-l
 import type { Namespace } from '../network/namespaces.ts'
 import { Program } from '../network/programs.ts'
 import { Agent, eventually } from '../network/traffic.ts'
-import type { Echoed, StreamCommands } from '../network/stream-agent.ts'
+import { intact } from '../network/echoed.ts'
+import type { StreamCommands } from '../network/stream-agent.ts'
 import { executable, type ExecutableName } from '../programs/executables.ts'
 import { newHome } from '../programs/homes.ts'
 import { identity, type KeyName } from './keys.ts'
@@ -197,11 +198,4 @@ export class Connected extends Running {
   async echoes (t: Test, target: { id: string }, bytes: number, what = 'intact both ways'): Promise<void> {
     intact(t, await this.agent.call('result', await this.start(target, { bytes })), bytes, what)
   }
-}
-
-/** What has come back is what was sent, so many bytes at least. */
-export function intact (t: Test, { bytes, sent, received, fault }: Echoed, least: number, what: string): void {
-  t.equal(fault, undefined, what)
-  t.ok(bytes >= least, `${what}: ${bytes} bytes`)
-  t.equal(received, sent, what)
 }

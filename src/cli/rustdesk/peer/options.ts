@@ -1,11 +1,12 @@
 /** The options of `peer rustdesk`: those of the node, with a file for its identity and lists of those who may connect. */
 import { z } from 'zod'
 import { hostPort, serverPlace, servicePlace } from '../../../nodes/common/options/addresses.ts'
-import { boolean, numeral, onOff, path } from '../../../nodes/common/options/checks.ts'
+import { boolean, numeral, onOff, path, seconds, text } from '../../../nodes/common/options/checks.ts'
 import { sectionsOf } from '../../../nodes/common/options/groups.ts'
 import type { Options, Reject, SettingsOf } from '../../../nodes/common/options/option.ts'
 import { EXPECTED_ID, peerId, peerOptions as nodeOptions, publicKey } from '../../../nodes/rustdesk/peer/options.ts'
 import { endpointText } from '../../../net/endpoint.ts'
+import { parseAddress } from '../../../net/ipv4.ts'
 import { instanceName } from '../../config/instance-name.ts'
 import { DEFAULT_PORT, DEFAULT_RELAY_PORT } from '../options.ts'
 import { EXPECTED_ALLOW, readAllowItem } from './allow-list.ts'
@@ -26,7 +27,8 @@ const served = {
     defaultText: 'nobody',
     help: `who may connect: ${EXPECTED_ALLOW}; can be repeated`
   },
-  maxPeers: { ...nodeOptions.maxPeers, value: 'count', help: 'sessions at one time' }
+  maxPeers: { ...nodeOptions.maxPeers, value: 'count', help: 'sessions at one time' },
+  discoverable: { check: boolean(), input: onOff(), default: false, value: 'on|off', help: 'answer those in this network who ask which peers are here, with the id, the name of this machine and its system' }
 } as const satisfies Options
 
 const node = {
@@ -51,13 +53,21 @@ export const connectModeOptions = {
   ...node
 } as const satisfies Options
 
+/** Of `peer rustdesk discover`. */
+export const discoverOptions = {
+  broadcast: { check: text('an address', 'one of IPv4 such as 192.168.1.255', (input) => parseAddress(input) === undefined ? undefined : input), value: 'address', defaultText: 'each network of this machine', help: 'where to ask: the broadcast address of a network, or the address of a machine' },
+  timeout: { check: seconds(1, 60), default: 3000, defaultText: '3', value: 'seconds', help: 'how long to listen for answers' },
+  json: { check: boolean(), default: false, help: 'print JSON' }
+} as const satisfies Options
+
 export type RustdeskPeerFlags = SettingsOf<typeof peerOptions>
 
 /** Relations between options: something is served, by an id and to somebody, or connected to, and each peer and each place to listen is there once. */
-export function verifyPeerOptions ({ to, allow, id, connect }: Partial<Pick<RustdeskPeerFlags, 'to' | 'allow' | 'id' | 'connect'>>, reject: Reject): void {
+export function verifyPeerOptions ({ to, allow, id, connect, discoverable }: Partial<Pick<RustdeskPeerFlags, 'to' | 'allow' | 'id' | 'connect' | 'discoverable'>>, reject: Reject): void {
   if (to === undefined && connect === undefined) reject(['to'], 'missing, expected HOST:PORT to be served to others, or peers to connect to')
   if (to !== undefined && id === undefined) reject(['id'], `missing, expected ${EXPECTED_ID}, by which others find what is served`)
   if (to !== undefined && allow === undefined) reject(['allow'], `nobody may connect, expected ${EXPECTED_ALLOW}`)
+  if (to === undefined && discoverable === true) reject(['discoverable'], 'of no use without to, expected to as well')
   if (to === undefined && allow !== undefined) reject(['allow'], 'of no use without to, expected to as well')
   const seen = new Set<string>()
   for (const [i, { id: other, listen }] of (connect ?? []).entries()) {

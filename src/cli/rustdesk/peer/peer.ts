@@ -1,5 +1,6 @@
 /** The RustDesk protocol in `peer`: a peer that serves others, or connects to them. */
 import type { Protocol } from '../../protocol.ts'
+import { discoverTask } from './discover-task.ts'
 import { CONNECT_ENDINGS, REGISTER_ENDING } from './ending.ts'
 import { connectMode, NO_SCREEN, serveMode } from './modes.ts'
 import { peerOptions, verifyPeerOptions } from './options.ts'
@@ -12,6 +13,8 @@ Examples:
       on one machine
   peer rustdesk connect 123456789 --server rustdesk.example --key 7OAp...= --id 987654321 --listen 127.0.0.1:2222
       on another one: port 2222 there leads to port 22 of the first
+  peer rustdesk discover
+      which peers and clients are in this network
   peer rustdesk --config peer.yaml
       both, or several of them
 
@@ -30,6 +33,7 @@ export const rustdeskPeer: Protocol<typeof peerOptions, RustdeskPeerSettings> = 
   options: peerOptions,
   instanceKey: 'name',
   modes: [serveMode, connectMode],
+  tasks: [discoverTask],
   explainExample: 'peer explain --protocol rustdesk 123456789',
   verify: verifyPeerOptions,
   finish: finishPeer,

@@ -1,5 +1,7 @@
 import { loadNacl } from '../../../crypto/nacl/index.ts'
 import { keyText } from '../../../nodes/rustdesk/keys/index.ts'
+import { discoverable, type Discoverable } from '../../../nodes/rustdesk/peer/discoverable.ts'
+import { DISCOVERY_PORT } from '../../../nodes/rustdesk/peer/discovery.ts'
 import { readId } from '../../../nodes/rustdesk/peer/options.ts'
 import { RustdeskPeer } from '../../../nodes/rustdesk/peer/peer.ts'
 import { OptionError } from '../../../errors.ts'
@@ -19,7 +21,7 @@ import type { RustdeskPeerSettings } from './settings.ts'
 const PROTOCOL = 'rustdesk'
 
 /** What stays as it was at the start. */
-const LASTING = ['server', 'key', 'id', 'connect', 'wait', 'relay', 'direct', 'identity', 'name'] as const
+const LASTING = ['server', 'key', 'id', 'connect', 'wait', 'relay', 'direct', 'discoverable', 'identity', 'name'] as const
 
 /** Starts a peer. @throws an error with a code when its identity cannot be used, or it cannot listen */
 export async function startRustdeskPeer ({ settings, log, out }: StartContext<RustdeskPeerSettings>): Promise<Service<RustdeskPeerSettings>> {
@@ -32,10 +34,11 @@ export async function startRustdeskPeer ({ settings, log, out }: StartContext<Ru
   const failed = failure(peer, settings)
   failed.catch(() => {}) // while it starts
   await peer.start().catch((err) => { throw explained(err, `cannot listen${placeOf(err)}`) })
+  const answering = settings.discoverable && id !== undefined ? await startAnswering(peer, id) : undefined
   for (const { url } of peer.status().remotes) if (url !== undefined) out.ready(PROTOCOL, url)
   return {
     failed,
-    status: () => peer.status(),
+    status: () => ({ ...peer.status(), ...(answering !== undefined && { discovery: answering.stats }) }),
     online: () => peer.isOnline,
     explain (member) {
       const known = readId(member)
@@ -48,8 +51,19 @@ export async function startRustdeskPeer ({ settings, log, out }: StartContext<Ru
       return { ended, restart }
     },
     register (metrics) { registerMetrics(metrics, peer) },
-    stop: () => peer.close()
+    async stop () {
+      answering?.close()
+      await peer.close()
+    }
   }
+}
+
+/** Begins to answer in this network. @throws an error with a code; then the peer is closed */
+async function startAnswering (peer: RustdeskPeer, id: string): Promise<Discoverable> {
+  return await discoverable({ id }).catch(async (err) => {
+    await peer.close()
+    throw explained(err, `cannot listen on udp://0.0.0.0:${DISCOVERY_PORT}, where --discoverable on has to: a RustDesk client may run here`)
+  })
 }
 
 function tellKey (out: Output, key: string): void {

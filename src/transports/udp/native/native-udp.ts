@@ -13,7 +13,7 @@ import { loopPoller } from '../../../net/native/poller-loop.ts'
 import { threadPoller } from '../../../net/native/poller-thread.ts'
 import type { Poller } from '../../../net/native/poller.ts'
 import { callError, socketAddress } from '../../../net/native/socket-address.ts'
-import { AF_INET, AF_INET6, IP_MTU_DISCOVER, IP_RECVERR, IPPROTO_IP, IPPROTO_IPV6, IPPROTO_UDP, IPV6_MTU_DISCOVER, IPV6_RECVERR, IPV6_V6ONLY, PMTUDISC_PROBE, SO_RCVBUF, SO_RCVBUFFORCE, SO_SNDBUF, SO_SNDBUFFORCE, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK, SOL_SOCKET, UDP_GRO, UDP_SEGMENT } from '../../../net/native/socket-numbers.ts'
+import { AF_INET, AF_INET6, IP_MTU_DISCOVER, IP_RECVERR, IPPROTO_IP, IPPROTO_IPV6, IPPROTO_UDP, IPV6_MTU_DISCOVER, IPV6_RECVERR, IPV6_V6ONLY, PMTUDISC_PROBE, SO_BROADCAST, SO_RCVBUF, SO_RCVBUFFORCE, SO_SNDBUF, SO_SNDBUFFORCE, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK, SOL_SOCKET, UDP_GRO, UDP_SEGMENT } from '../../../net/native/socket-numbers.ts'
 import type { Endpoint } from '../../../types.ts'
 
 /** Readers that are kept while no socket reads: each has a memory of 1 MiB. */
@@ -30,7 +30,7 @@ export interface OpenedSocket {
 }
 
 /** `kernelBuffer`: as far as the kernel allows it. `io`: `node` is for others. */
-export type NativeInit = Pick<VerifiedUdpInit, 'kernelBuffer' | 'fragment' | 'io'>
+export type NativeInit = Pick<VerifiedUdpInit, 'kernelBuffer' | 'fragment' | 'broadcast' | 'io'>
 
 export class NativeUdp {
   readonly libc: Libc
@@ -70,7 +70,7 @@ export class NativeUdp {
    */
   connect (to: Endpoint, init: NativeInit): OpenedSocket { return this.#open('connect', to, init) }
 
-  #open (call: 'bind' | 'connect', at: Endpoint, { kernelBuffer, fragment, io }: NativeInit): OpenedSocket {
+  #open (call: 'bind' | 'connect', at: Endpoint, { kernelBuffer, fragment, broadcast, io }: NativeInit): OpenedSocket {
     const { libc } = this
     const isV6 = isIPv6(at.host)
     const fd = this.#socket(at)
@@ -80,6 +80,7 @@ export class NativeUdp {
       set(IPPROTO_IPV6, IPV6_RECVERR, 1)
     }
     set(IPPROTO_IP, IP_RECVERR, 1)
+    if (broadcast) set(SOL_SOCKET, SO_BROADCAST, 1)
     for (const [forced, usual] of [[SO_RCVBUFFORCE, SO_RCVBUF], [SO_SNDBUFFORCE, SO_SNDBUF]]) {
       if (!set(SOL_SOCKET, forced, kernelBuffer)) set(SOL_SOCKET, usual, kernelBuffer) // as far as net.core.rmem_max and wmem_max allow
     }
