@@ -116,9 +116,10 @@ export class Answering {
     }
     const connection = await ServerConnection.dial(await this.#init.dial())
     const { local } = connection
-    connection.send({ local_addr: { socket_addr: mangleAddress(from, micros()), local_addr: mangleAddress(local, micros()), relay_server: this.#relayText(relay), id, version: CLIENT_VERSION } })
-    await connection.close()
-    await this.#meet(local, 'local', 'the server sees both at one address')
+    await this.#meet(local, 'local', 'the server sees both at one address', async () => {
+      connection.send({ local_addr: { socket_addr: mangleAddress(from, micros()), local_addr: mangleAddress(local, micros()), relay_server: this.#relayText(relay), id, version: CLIENT_VERSION } })
+      await connection.close()
+    })
   }
 
   /** The other one is elsewhere: a packet to it opens the NAT here. */
@@ -136,19 +137,27 @@ export class Answering {
     const connection = await ServerConnection.dial(await this.#init.dial())
     const { local } = connection
     const early = await transport.dial({ ...from, localHost: local.host, localPort: local.port, sharesPort: true, timeout: PUNCH_TIMEOUT, signal: this.#stop.signal }).catch(() => undefined)
-    connection.send({ punch_hole_sent: { socket_addr: mangleAddress(from, micros()), id, relay_server: this.#relayText(relay), nat_type: natType(), version: CLIENT_VERSION } })
-    await connection.close()
-    if (early !== undefined && await this.#init.onReached({ link: over(early, frames), path: { kind: 'direct', endpoint: from, why: 'the other peer lets it in' } })) return
-    await this.#meet(local, 'direct', 'the NATs let both in')
+    const announce = async (): Promise<void> => {
+      connection.send({ punch_hole_sent: { socket_addr: mangleAddress(from, micros()), id, relay_server: this.#relayText(relay), nat_type: natType(), version: CLIENT_VERSION } })
+      await connection.close()
+    }
+    if (early === undefined) {
+      await this.#meet(local, 'direct', 'the NATs let both in', announce)
+      return
+    }
+    await announce()
+    if (await this.#init.onReached({ link: over(early, frames), path: { kind: 'direct', endpoint: from, why: 'the other peer lets it in' } })) return
+    await this.#meet(local, 'direct', 'the NATs let both in', async () => {})
   }
 
-  async #meet (at: Endpoint, kind: 'local' | 'direct', why: string): Promise<void> {
+  async #meet (at: Endpoint, kind: 'local' | 'direct', why: string, announce: () => Promise<void>): Promise<void> {
     const { transport, clock, onReached } = this.#init
     await meet({
       transport,
       clock,
       at,
       signal: this.#stop.signal,
+      announce,
       onLink: (link) => onReached({ link: over(link, frames), path: { kind, endpoint: link.remote, why } })
     })
   }
