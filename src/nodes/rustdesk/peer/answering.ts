@@ -1,13 +1,14 @@
 /** What a controlled peer does when its server wants a path to another one (RustDesk protocol, section 6.5). */
 import { CLIENT_VERSION } from './client-version.ts'
-import { meet } from './meeting.ts'
-import { newRelayId, type Reached } from './paths.ts'
+import { meet, PATIENCE, type MeetInit } from './meeting.ts'
+import { newRelayId, type PeerPath, type Reached } from './paths.ts'
 import { dialRelay, readRelay, relayBeside } from './relay-leg.ts'
 import { ServerConnection, type DialServerInit } from './server-connection.ts'
 import { NatType } from '../protocol/enums.ts'
 import { mangleAddress, unmangleAddress } from '../protocol/mangled-address.ts'
 import { frames, type Members, type RendezvousMessage } from '../protocol/messages.ts'
 import { over } from '../../../layer.ts'
+import { wait } from '../../../streams/clock.ts'
 import { TokenBucket } from '../../../limits/token-bucket.ts'
 import type { Logger } from '../../../log.ts'
 import { endpointText } from '../../../net/endpoint.ts'
@@ -22,8 +23,8 @@ const ATTEMPTS_PER_SECOND = 16
 /** Milliseconds for which another push for the same peer is the same one. */
 const DUPLICATE = 100
 
-/** Milliseconds in which a connection that opens the NAT is made or not. */
-const PUNCH_TIMEOUT = 30
+/** Milliseconds in which the first packet of a connection has opened the NAT. */
+const PUNCH_TIME = 30
 
 export interface AnsweringInit {
   transport: PeerTransport
@@ -116,15 +117,20 @@ export class Answering {
     }
     const connection = await ServerConnection.dial(await this.#init.dial())
     const { local } = connection
-    await this.#meet(local, 'local', 'the server sees both at one address', async () => {
-      connection.send({ local_addr: { socket_addr: mangleAddress(from, micros()), local_addr: mangleAddress(local, micros()), relay_server: this.#relayText(relay), id, version: CLIENT_VERSION } })
-      await connection.close()
+    await this.#meet({
+      at: local,
+      kind: 'local',
+      why: 'the server sees both at one address',
+      announce: async () => {
+        connection.send({ local_addr: { socket_addr: mangleAddress(from, micros()), local_addr: mangleAddress(local, micros()), relay_server: this.#relayText(relay), id, version: CLIENT_VERSION } })
+        await connection.close()
+      }
     })
   }
 
   /** The other one is elsewhere: a packet to it opens the NAT here. */
   async #punch ({ relay_server: relay, nat_type: other, force_relay: isForced }: Members['punch_hole'], from: Endpoint): Promise<void> {
-    const { id, isDirect, natType, transport, micros } = this.#init
+    const { id, isDirect, natType, transport, clock, micros } = this.#init
     const why = !isDirect
       ? 'direct paths are off'
       : isForced
@@ -136,28 +142,32 @@ export class Answering {
     }
     const connection = await ServerConnection.dial(await this.#init.dial())
     const { local } = connection
-    const early = await transport.dial({ ...from, localHost: local.host, localPort: local.port, sharesPort: true, timeout: PUNCH_TIMEOUT, signal: this.#stop.signal }).catch(() => undefined)
-    const announce = async (): Promise<void> => {
-      connection.send({ punch_hole_sent: { socket_addr: mangleAddress(from, micros()), id, relay_server: this.#relayText(relay), nat_type: natType(), version: CLIENT_VERSION } })
-      await connection.close()
+    const ended = new AbortController()
+    const outgoing = transport.dial({ ...from, localHost: local.host, localPort: local.port, sharesPort: true, timeout: PATIENCE, signal: AbortSignal.any([ended.signal, this.#stop.signal]) })
+    await Promise.race([outgoing.catch(() => {}), wait(clock, PUNCH_TIME)]) // the NAT is open by then
+    try {
+      await this.#meet({
+        at: local,
+        kind: 'direct',
+        why: 'the NATs let both in',
+        outgoing,
+        announce: async () => {
+          connection.send({ punch_hole_sent: { socket_addr: mangleAddress(from, micros()), id, relay_server: this.#relayText(relay), nat_type: natType(), version: CLIENT_VERSION } })
+          await connection.close()
+        }
+      })
+    } finally {
+      ended.abort()
     }
-    if (early === undefined) {
-      await this.#meet(local, 'direct', 'the NATs let both in', announce)
-      return
-    }
-    await announce()
-    if (await this.#init.onReached({ link: over(early, frames), path: { kind: 'direct', endpoint: from, why: 'the other peer lets it in' } })) return
-    await this.#meet(local, 'direct', 'the NATs let both in', async () => {})
   }
 
-  async #meet (at: Endpoint, kind: 'local' | 'direct', why: string, announce: () => Promise<void>): Promise<void> {
+  async #meet ({ kind, why, ...init }: Pick<MeetInit, 'at' | 'announce' | 'outgoing'> & Pick<PeerPath, 'kind' | 'why'>): Promise<void> {
     const { transport, clock, onReached } = this.#init
     await meet({
       transport,
       clock,
-      at,
+      ...init,
       signal: this.#stop.signal,
-      announce,
       onLink: (link) => onReached({ link: over(link, frames), path: { kind, endpoint: link.remote, why } })
     })
   }

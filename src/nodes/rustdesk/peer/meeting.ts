@@ -4,7 +4,7 @@ import { LinkClosedError } from '../../../errors.ts'
 import type { Clock, Endpoint, Listener } from '../../../types.ts'
 
 /** Milliseconds. */
-const PATIENCE = 18_000
+export const PATIENCE = 18_000
 
 /** Connections that may be no peer: scanners find open ports. */
 const MAX_LINKS = 8
@@ -16,28 +16,35 @@ export interface MeetInit {
   signal: AbortSignal
   /** Tells the other peer to come, and ends the connection from that address. */
   announce (): Promise<void>
+  /**
+   * A connection to the other peer from the same address that is still being made. A router that tracks connections takes what comes for that
+   * one, so its end has to be the one that answers. Default: none.
+   */
+  outgoing?: Promise<PeerLink>
   /** @returns whether it has become a session, so that nobody else is waited for */
   onLink (link: PeerLink): Promise<boolean>
 }
 
 /** @throws an error of the system when it cannot listen there; {@link LinkClosedError} when nobody has come */
-export async function meet ({ transport, clock, at, signal, announce, onLink }: MeetInit): Promise<void> {
+export async function meet ({ transport, clock, at, signal, announce, outgoing, onLink }: MeetInit): Promise<void> {
   const listener = await listenFirst(() => transport.listen({ host: at.host, port: at.port, sharesPort: true }), announce)
   const stop = (): void => { listener.close() }
   const timer = clock.set(PATIENCE, stop)
   signal.addEventListener('abort', stop, { once: true })
   let isMet = false
+  const take = (link: PeerLink): void => {
+    void onLink(link).then((isSession) => {
+      if (!isSession) return
+      isMet = true
+      stop()
+    })
+  }
+  outgoing?.then(take, () => {}) // others may still come
   try {
     let links = 0
     for await (const link of listener) {
       if (++links > MAX_LINKS) link.abort(new LinkClosedError('too many connections'))
-      else {
-        void onLink(link).then((isSession) => {
-          if (!isSession) return
-          isMet = true
-          stop()
-        })
-      }
+      else take(link)
     }
   } finally {
     clock.clear(timer)
