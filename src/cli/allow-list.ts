@@ -1,6 +1,6 @@
 /** Who may do something, as options and files tell: items of one kind, and files with one a line. */
 import { z } from 'zod'
-import { text } from '../nodes/common/options/checks.ts'
+import { numeral } from '../nodes/common/options/checks.ts'
 import { quoted } from '../text/phrases.ts'
 import { readBounded } from './config/bounded-file.ts'
 import { UsageError } from './usage-error.ts'
@@ -42,7 +42,7 @@ export interface AllowList<T> {
 }
 
 function listOf<T> (expected: string, readItem: (text: string) => AllowItem<T> | undefined) {
-  return z.array(text('whom to allow', expected, readItem), { error: `not a list, expected ${expected}` }).min(1, { error: `empty, expected ${expected}` })
+  return z.array(numeral('whom to allow', expected, readItem), { error: `not a list, expected ${expected}` }).min(1, { error: `empty, expected ${expected}` })
 }
 
 export function allowList<T> ({ what, expected, form, action, parse }: AllowKind<T>): AllowList<T> {

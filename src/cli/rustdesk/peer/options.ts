@@ -1,7 +1,6 @@
 /** The options of `peer rustdesk`: those of the node, with a file for its identity and lists of those who may connect. */
-import { z } from 'zod'
 import { hostPort, serverPlace, servicePlace } from '../../../nodes/common/options/addresses.ts'
-import { boolean, numeral, onOff, path, seconds, text } from '../../../nodes/common/options/checks.ts'
+import { boolean, onOff, path, seconds, text } from '../../../nodes/common/options/checks.ts'
 import { sectionsOf } from '../../../nodes/common/options/groups.ts'
 import type { Options, Reject, SettingsOf } from '../../../nodes/common/options/option.ts'
 import { EXPECTED_ID, peerId, peerOptions as nodeOptions, publicKey } from '../../../nodes/rustdesk/peer/options.ts'
@@ -9,7 +8,7 @@ import { endpointText } from '../../../net/endpoint.ts'
 import { parseAddress } from '../../../net/ipv4.ts'
 import { instanceName } from '../../config/instance-name.ts'
 import { DEFAULT_PORT, DEFAULT_RELAY_PORT } from '../options.ts'
-import { EXPECTED_ALLOW, readAllowItem } from './allow-list.ts'
+import { allowedPeers } from './allow-list.ts'
 
 const connectOptions = {
   id: { check: peerId(), isRequired: true, value: 'id', help: EXPECTED_ID },
@@ -21,11 +20,11 @@ const id = { check: peerId(), value: 'id', help: `the id of this peer: ${EXPECTE
 const served = {
   to: { check: servicePlace(), value: 'host:port', help: 'the service here that TCP connections of other peers lead to; a port alone is of this machine' },
   allow: {
-    check: z.array(numeral('whom to allow', EXPECTED_ALLOW, readAllowItem), { error: `not a list, expected ${EXPECTED_ALLOW}` }).min(1, { error: `empty, expected ${EXPECTED_ALLOW}` }),
+    check: allowedPeers.check,
     isRepeatable: true,
     value: 'id|key|@file|any',
     defaultText: 'nobody',
-    help: `who may connect: ${EXPECTED_ALLOW}; can be repeated`
+    help: `who may connect: ${allowedPeers.expected}; can be repeated`
   },
   maxPeers: { ...nodeOptions.maxPeers, value: 'count', help: 'sessions at one time' },
   discoverable: { check: boolean(), input: onOff(), default: false, value: 'on|off', help: 'answer those in this network who ask which peers are here, with the id, the name of this machine and its system' }
@@ -66,7 +65,7 @@ export type RustdeskPeerFlags = SettingsOf<typeof peerOptions>
 export function verifyPeerOptions ({ to, allow, id, connect, discoverable }: Partial<Pick<RustdeskPeerFlags, 'to' | 'allow' | 'id' | 'connect' | 'discoverable'>>, reject: Reject): void {
   if (to === undefined && connect === undefined) reject(['to'], 'missing, expected HOST:PORT to be served to others, or peers to connect to')
   if (to !== undefined && id === undefined) reject(['id'], `missing, expected ${EXPECTED_ID}, by which others find what is served`)
-  if (to !== undefined && allow === undefined) reject(['allow'], `nobody may connect, expected ${EXPECTED_ALLOW}`)
+  if (to !== undefined && allow === undefined) reject(['allow'], `nobody may connect, expected ${allowedPeers.expected}`)
   if (to === undefined && discoverable === true) reject(['discoverable'], 'of no use without to, expected to as well')
   if (to === undefined && allow !== undefined) reject(['allow'], 'of no use without to, expected to as well')
   const seen = new Set<string>()

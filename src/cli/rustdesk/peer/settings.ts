@@ -12,7 +12,7 @@ export type RustdeskPeerSettings = Omit<RustdeskPeerFlags, 'allow'> & {
 }
 
 export function finishPeer ({ allow, ...settings }: RustdeskPeerFlags, { nameOf, warn }: FinishContext): RustdeskPeerSettings {
-  const allowed = allow === undefined ? undefined : allowedPeers(allow, nameOf('allow'))
+  const allowed = allow === undefined ? undefined : allowedPeers.allowed(allow, nameOf('allow'))
   if (allowed === 'any') warn('any peer of this server may connect to the service: it has to check who its users are')
   return { ...settings, allow: allowed, identityKey: nameOf('identity') }
 }
