@@ -8,6 +8,7 @@
  */
 export type ConnectFailure = 'unknown-id' | 'offline' | 'wrong-key' | 'overuse' | 'untrusted' | 'not-tunpipe' | 'refused' | 'unreachable'
 
+/** There is no session with another peer. */
 export class ConnectError extends Error {
   override readonly name = 'ConnectError'
   readonly code = 'ERR_RUSTDESK_CONNECT'
@@ -22,6 +23,7 @@ export class ConnectError extends Error {
 /** Why a peer cannot register. */
 export type RegisterFailure = 'id-taken' | 'id-form' | 'not-served'
 
+/** The server does not give this peer its id. */
 export class RegisterError extends Error {
   override readonly name = 'RegisterError'
   readonly code = 'ERR_RUSTDESK_REGISTER'
