@@ -48,6 +48,7 @@ export interface AnsweringInit {
   onReached (reached: Reached): Promise<boolean>
 }
 
+/** What the server has wanted of a peer. */
 export interface AnsweringStats {
   /** What the server has wanted. */
   pushes: number

@@ -27,6 +27,7 @@ const MAX_NAME = 64
 
 const PLATFORMS: Readonly<Record<string, string>> = { linux: 'Linux', darwin: 'Mac OS', win32: 'Windows', android: 'Android' }
 
+/** Options of the answers. */
 export interface DiscoverableInit {
   /** Of this peer. */
   id: string
@@ -37,6 +38,7 @@ export interface DiscoverableInit {
   clock?: Clock
 }
 
+/** Answers, until it is closed. */
 export interface Discoverable {
   /** Answers so far, and questions without one: of an address that is none of a neighbour, or too many. */
   readonly stats: { readonly answered: number, readonly unanswered: number }

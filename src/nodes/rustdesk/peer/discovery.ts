@@ -21,6 +21,7 @@ const MAX_TEXT = 255
 
 const TIMEOUT = 3000
 
+/** Options of a question. */
 export interface DiscoverInit {
   /** Where to ask. Default: each network of this machine. */
   broadcast?: readonly string[] | undefined

@@ -23,6 +23,7 @@ export const peerId = () => numeral('an id', EXPECTED_ID, readId)
 /** Whom a peer lets in: by the id that the server has certified, or by the key. */
 export type AllowedPeer = { readonly id: string } | { readonly publicKey: Uint8Array }
 
+/** All whom it lets in. */
 export type Allowed = 'any' | readonly AllowedPeer[]
 
 export const EXPECTED_KEY = `a public key: ${NACL_KEY_BYTES} bytes in base64`

@@ -8,6 +8,7 @@ export interface PeerLink extends Link {
   readonly remote: Endpoint
 }
 
+/** Where a connection goes, and from where. */
 export interface PeerDialInit extends Address {
   /** Milliseconds. */
   timeout?: number
