@@ -85,7 +85,7 @@ t.test('what runs is what was asked for', async (t) => {
   }
   write('json: true\n')
   t.match(await end('relay', '--config', file), { code: 2, stdout: '', stderr: `${file}: no protocol, expected a section candy, gotunnel, natpass, rustdesk, showchain or echo\n` })
-  t.match(await end('peer'), { code: 2, stderr: 'missing command, expected candy, gotunnel, natpass, showchain or echo (or --config FILE); see --help\n' })
+  t.match(await end('peer'), { code: 2, stderr: 'missing command, expected candy, gotunnel, natpass, rustdesk, showchain or echo (or --config FILE); see --help\n' })
   write(`${CANDY}echo:\n  listen: 5x\n`)
   t.match(await end('relay', 'candy', '--config', file), { code: 2, stderr: /config\.yaml:8: echo\.listen: not an address to listen on/ }, 'what does not run is checked all the same')
   const { stdout } = await end('relay', '--help')
