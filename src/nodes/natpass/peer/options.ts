@@ -31,8 +31,8 @@ export const peerOptions = {
   ...clientTrust('')
 } as const satisfies Options
 
-/** What pages of rules with a login show, by the type of the rule. */
-const PAGES: Partial<Record<RuleType, string>> = { shell: 'shell', vnc: 'desktop', 'code-server': 'code-server' }
+/** What pages of rules show, by the type of the rule. */
+const PAGES: Partial<Record<RuleType, string>> = { shell: 'shell', vnc: 'desktop', 'code-server': 'code-server', bench: 'measurement' }
 
 /** Relations between options. */
 export function verifyPeerOptions (settings: Pick<SettingsOf<typeof peerOptions>, 'server' | 'tls' | 'ca' | 'insecure' | 'allow' | 'rules' | 'page' | 'pagePassword'>, reject: Reject): void {

@@ -82,7 +82,7 @@ export class RuleListener {
       this.#page = await serveDesktopPage({ host, port, name, clock, log, password: pagePassword, openDesktop: (choice, signal) => this.#openDesktop(choice, signal) })
       this.#url = this.#page.url
     } else if (type === 'bench') {
-      this.#page = await serveBenchPage({ host, port, clock, log, measure: (signal) => this.#measure(signal) })
+      this.#page = await serveBenchPage({ host, port, clock, log, password: pagePassword, measure: (signal) => this.#measure(signal) })
       this.#url = this.#page.url
     } else if (type === 'code-server') {
       this.#page = await serveCodePage({ host, port, name, clock, log, password: pagePassword, openCode: (signal) => this.#openCode(signal) })
