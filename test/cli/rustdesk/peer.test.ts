@@ -123,6 +123,10 @@ t.test('what ends connect, and serve: each its own words and exit code', { timeo
   await waiting.program.find(/"event":"online"/)
   const refused = startPeer(t, ['connect', NAS, ...server.args, '--listen', '0', '--wait'])
   t.match(await refused.program.ended, { code: 6 }, 'no waiting changes that')
+  nas.program.signal('SIGTERM')
+  await nas.program.ended
+  await server.restart() // it knows the peer, and has not heard it since
+  t.match(await connecting(NAS), { code: 4, stderr: /"msg":"123456789 is offline/ })
 })
 
 t.test('several targets: none ends the program', { timeout: 110_000 }, async (t) => {
