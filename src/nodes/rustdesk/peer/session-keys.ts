@@ -14,6 +14,8 @@ export interface Agreement {
   /** The X25519 keys of this session alone: of the controlling peer, and of the controlled one. */
   controlling: Uint8Array
   controlled: Uint8Array
+  /** Ed25519, of the controlled peer. */
+  identity: Uint8Array
 }
 
 /** Keys of the two directions. */
@@ -25,9 +27,12 @@ export interface SessionKeys {
   binding: Uint8Array
 }
 
-/** One key for each direction: with the same one for both, what is sent forth and back would be sealed with the same nonces. */
-export function sessionKeys ({ key, controlling, controlled }: Agreement): SessionKeys {
-  const derive = (purpose: string): Uint8Array => new Uint8Array(hkdfSync('sha256', key, '', Buffer.concat([Buffer.from(`${LABEL} ${purpose}`), controlling, controlled]), NACL_KEY_BYTES))
+/**
+ * One key for each direction: with the same one for both, what is sent forth and back would be sealed with the same nonces. The identity of the
+ * controlled peer is in all of them, so that one which signs the X25519 key of another peer as its own cannot pass on who connects to it.
+ */
+export function sessionKeys ({ key, controlling, controlled, identity }: Agreement): SessionKeys {
+  const derive = (purpose: string): Uint8Array => new Uint8Array(hkdfSync('sha256', key, '', Buffer.concat([Buffer.from(`${LABEL} ${purpose}`), controlling, controlled, identity]), NACL_KEY_BYTES))
   return { forth: derive('forth'), back: derive('back'), binding: createHash('sha256').update(derive('binding')).digest() }
 }
 

@@ -54,7 +54,7 @@ async function meet (ofA: ConnectSessionInit, ofB: AcceptSessionInit, change = (
 
 t.test('golden bytes', async (t) => {
   const { sessionKey, controlling, controlled, forth, back, binding, seeds } = vectors
-  const keys = sessionKeys({ key: bytes(sessionKey), controlling: bytes(controlling), controlled: bytes(controlled) })
+  const keys = sessionKeys({ key: bytes(sessionKey), controlling: bytes(controlling), controlled: bytes(controlled), identity: nacl.signKeys(bytes(seeds['Ed25519 of B'])).publicKey })
   t.same([keys.forth, keys.back, keys.binding].map((key) => Buffer.from(key).toString('hex')), [forth, back, binding])
   const [signedId, publicKey, introduced, accepted, refused] = vectors.frames.map(({ hex }: { hex: string }) => bytes(hex))
   const ofA = nacl.signKeys(bytes(seeds['Ed25519 of A']))
@@ -189,4 +189,22 @@ t.test('whatever is changed on the way, nobody takes another one for the peer', 
     if (!(ofA instanceof Error) && !(ofB instanceof Error)) sessions++
   }), { numRuns: sample('handshakes that are changed', { short: 300, long: 10_000 }) })
   t.comment(`${sessions} sessions, where what was changed does not count`)
+})
+
+t.test('a peer cannot pass on who connects to it to another peer', async (t) => {
+  const c = newIdentity(nacl)
+  const credentials: PeerCredentials[] = []
+  const [ofA, toA] = memoryPair()
+  const [ofC, toC] = memoryPair()
+  const [left, right] = [over(toA, frames), over(toC, frames)]
+  const connecting = connectSession(over(ofA, frames), handshake).catch((err: Error) => err)
+  const receiving = acceptSession(over(ofC, frames), { ...receive(credentials), id: '555555555', identity: c }).catch((err: Error) => err)
+  const { value } = await right.source[Symbol.asyncIterator]().next()
+  const { pk } = idPk.decode((peerMessage.decode((value as Batch)[0]).signed_id?.id as Uint8Array).subarray(64))
+  left.port.send([peerMessage.encode({ signed_id: { id: nacl.sign(idPk.encode({ id: ID, pk, tunpipe: 1 }), b.pair.secretKey) } })]) // B says as its own what C has said
+  right.sink(left.source).catch(() => {})
+  t.match(await receiving, { code: 'ERR_SECRETBOX_FORGED' })
+  t.same(credentials, [])
+  ofA.abort(new LinkClosedError('the test is over'))
+  t.type(await connecting, Error)
 })
