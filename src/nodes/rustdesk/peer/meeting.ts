@@ -30,6 +30,7 @@ export async function meet ({ transport, clock, at, signal, announce, outgoing, 
   const listener = await listenFirst(() => transport.listen({ host: at.host, port: at.port, sharesPort: true }), announce)
   const stop = (): void => { listener.close() }
   const timer = clock.set(PATIENCE, stop)
+  if (signal.aborted) stop()
   signal.addEventListener('abort', stop, { once: true })
   let isMet = false
   const take = (link: PeerLink): void => {

@@ -74,6 +74,7 @@ export class RemotePeer {
     const { settings: { transport }, listen: { host, port } } = this.#init
     const listener = this.#listener = transport.listen({ host, port })
     this.#url = `tcp://${endpointText({ host, port: await listener.port() })}`
+    this.#stop.signal.throwIfAborted()
     acceptEach(listener, (user) => { void this.#serve(user) }, (err, user) => { user.abort(err) }).catch(() => {})
     this.#begin()
   }
@@ -168,9 +169,10 @@ export class RemotePeer {
     const { clock, log } = this.#init.settings
     const limit = new AbortController()
     const timer = clock.set(OPEN_TIMEOUT, () => { limit.abort(new ConnectError('unreachable', `no session within ${OPEN_TIMEOUT / 1000} s`)) })
+    const signal = AbortSignal.any([limit.signal, this.#stop.signal])
     try {
-      const session = await orAborted(this.#begin(), limit.signal)
-      const link = await session.open(REQUEST, { signal: limit.signal })
+      const session = await orAborted(this.#begin(), signal)
+      const link = await session.open(REQUEST, { signal })
       clock.clear(timer)
       await this.#users.join(user, link)
     } catch (err) {

@@ -19,6 +19,7 @@ export interface DialServerInit {
   server: Endpoint
   /** The local address; it may be that of other connections. Default: a free one. */
   from?: Endpoint | undefined
+  /** Ends the connection, also once it is made. */
   signal?: AbortSignal | undefined
 }
 
@@ -30,11 +31,12 @@ export class ServerConnection {
   readonly #outgoing = new AsyncQueue<RendezvousInit>()
   readonly #incoming: AsyncIterator<RendezvousMessage[]>
   readonly #written: Promise<void>
+  readonly #signal: AbortSignal | undefined
   #batch: RendezvousMessage[] = []
   #reading: Promise<void> | undefined
   #isOver = false
 
-  private constructor (link: PeerLink, clock: Clock) {
+  private constructor (link: PeerLink, clock: Clock, signal: AbortSignal | undefined) {
     this.local = link.local
     this.remote = link.remote
     this.#clock = clock
@@ -42,6 +44,8 @@ export class ServerConnection {
     this.#incoming = this.#link.source[Symbol.asyncIterator]()
     this.#written = this.#link.sink(this.#outgoing)
     this.#written.catch(() => {})
+    this.#signal = signal
+    signal?.addEventListener('abort', this.abort, { once: true })
   }
 
   /** @throws an error of the system, `DialTimeoutError`, or the reason of the signal */
@@ -53,7 +57,7 @@ export class ServerConnection {
       sharesPort: true,
       ...(signal !== undefined && { signal }),
       ...(from !== undefined && { localHost: from.host, localPort: from.port })
-    }), clock)
+    }), clock, signal)
   }
 
   send (message: RendezvousInit): void { this.#outgoing.push(message) }
@@ -103,10 +107,11 @@ export class ServerConnection {
       // it is over
     } finally {
       this.#clock.clear(timer)
+      this.#signal?.removeEventListener('abort', this.abort)
     }
   }
 
-  abort (): void { this.#link.abort(new LinkClosedError('the connection is not needed any more')) }
+  readonly abort = (): void => { this.#link.abort(new LinkClosedError('the connection is not needed any more')) }
 
   async #read (): Promise<void> {
     try {
