@@ -46,6 +46,7 @@ export class Registration {
   #socket: DatagramSocket | undefined
   #server: Endpoint | undefined
   #timer: Timer | undefined
+  /** The server has the key; else it was sent the key, and has not answered. */
   #isConfirmed = false
   #isRegistered = false
   /** Why it is not, as was told. */
@@ -126,6 +127,7 @@ export class Registration {
   }
 
   #keyAnswered (result: number): void {
+    if (this.#isConfirmed) return // nobody has asked: it is late, or forged
     const { id, onFailed } = this.#init
     if (result === RegisterResult.ok) {
       this.#isConfirmed = true
@@ -147,6 +149,7 @@ export class Registration {
 
   /** @param wantsKey the server knows no key, or that of another address */
   #answered (wantsKey: boolean): void {
+    if (wantsKey && !this.#isConfirmed) return // it was sent, and will be again: once for each answer would be for ever
     const { clock, onRegistered } = this.#init
     this.#misses = 0
     this.#answeredAt = clock.now()
@@ -163,7 +166,7 @@ export class Registration {
   }
 
   #lose (reason: string): void {
-    if (!this.#isRegistered && this.#told === reason) return
+    if (this.#isClosed || (!this.#isRegistered && this.#told === reason)) return
     this.#told = reason
     this.#isRegistered = false
     this.#init.onRegistered(false, reason)
