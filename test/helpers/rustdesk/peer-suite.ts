@@ -76,19 +76,11 @@ const cases: Array<[what: string, kinds: [b: RouterKind, a: RouterKind], path: s
   ['a symmetric NAT there', ['symmetric', 'port-restricted'], 'relay']
 ]
 
-/** All of them, one after the other. @param bytes that go over each path and come back */
+/** All of them, some at one time, as most of it is waiting. @param bytes that go over each path and come back */
 export async function testPeers (t: Test, start: StartServers, bytes = BYTES): Promise<void> {
-  for (const [what, kinds, expected, isTogether] of cases) {
-    await t.test(`${what}: ${expected}`, { timeout: 100_000 }, async (t) => {
-      const { a, b, agent, port } = await pair(t, start, kinds, isTogether)
-      const { path, why } = await a.event('path')
-      t.equal(path, expected, String(why))
-      t.match(await b.event('served'), { peer: CONTROLLING, path: expected, state: 'connected' })
-      intact(t, await agent.call('result', await agent.call('start', port, { bytes, pace: 0 })), bytes, expected)
-    })
-  }
-
-  await t.test('a server that is restarted in the middle: the session stays, and there are others later', { timeout: 100_000 }, async (t) => {
+  t.jobs = 3
+  const run = (name: string, test: (t: Test) => Promise<void>): Promise<unknown> => t.test(name, { timeout: 100_000, buffered: true }, test)
+  const restarted = run('a server that is restarted in the middle: the session stays, and there are others later', async (t) => {
     const { lab, a, hostOfA, agent, port } = await pair(t, start, ['port-restricted', 'port-restricted'])
     await a.event('online')
     const stream = await agent.call('start', port, { bytes: 0, pace: 5 })
@@ -103,4 +95,11 @@ export async function testPeers (t: Test, start: StartServers, bytes = BYTES): P
     const stranger = lab.peer(hostOfA, 'connect', CONTROLLED, '--id', 'stranger-1', '--listen', '0', '--wait')
     t.equal(await stranger.ended, 6, 'it is asked for paths again, and refuses')
   })
+  await Promise.all([restarted, ...cases.map(([what, kinds, expected, isTogether]) => run(`${what}: ${expected}`, async (t) => {
+    const { a, b, agent, port } = await pair(t, start, kinds, isTogether)
+    const { path, why } = await a.event('path')
+    t.equal(path, expected, String(why))
+    t.match(await b.event('served'), { peer: CONTROLLING, path: expected, state: 'connected' })
+    intact(t, await agent.call('result', await agent.call('start', port, { bytes, pace: 0 })), bytes, expected)
+  }))])
 }
