@@ -238,7 +238,7 @@ t.test('the command line itself', async (t) => {
     [['candy', '--listen'], "option '--listen <url>' argument missing"]
   ]
   for (const [argv, message] of wrong) t.equal(complaint(t, () => loadRelay(...argv)), message)
-  t.equal(complaint(t, () => loadPeer()), 'missing command, expected candy, gotunnel, natpass or showchain (or --config FILE); see --help')
+  t.equal(complaint(t, () => loadPeer()), 'missing command, expected candy, gotunnel, natpass, rustdesk or showchain (or --config FILE); see --help')
 })
 
 t.test('every flag is a key, and every key a flag', async (t) => {
