@@ -42,7 +42,7 @@ export class NatTests {
 
   async #run (): Promise<number> {
     const { clock, dial, onTested } = this.#init
-    const found = await testNat(await dial()).catch(() => undefined)
+    const found = await dial().then(testNat).catch(() => undefined)
     const isFirst = this.#local === undefined
     this.#testedAt = clock.now()
     this.#local = found?.local.host ?? this.#local
