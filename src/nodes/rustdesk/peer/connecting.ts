@@ -13,7 +13,7 @@ import { over } from '../../../layer.ts'
 import type { Nacl } from '../../../crypto/nacl/index.ts'
 import { endpointText } from '../../../net/endpoint.ts'
 import { wait } from '../../../streams/clock.ts'
-import { reasonOf } from '../../../text/printable.ts'
+import { printable, reasonOf } from '../../../text/printable.ts'
 import type { Clock, Endpoint, Link } from '../../../types.ts'
 
 /** Milliseconds for the answer to each question for a path, and to one for a relay. */
@@ -90,7 +90,7 @@ export async function findPath (init: ConnectingInit): Promise<Found> {
   const { punch_hole_response: punch, relay_response: relayed } = answer as RendezvousMessage & Partial<Members>
   if (relayed != null) {
     const publicKey = keyOf(init, relayed.pk ?? new Uint8Array(0))
-    note(`the other peer wants the relay ${relayed.relay_server}`)
+    note(`the other peer wants the relay ${printable(relayed.relay_server)}`)
     return await byRelay(init, publicKey, relayed.relay_server, relayed.uuid, 'the other peer wants a relay: its NAT is symmetric, or it takes no direct path')
   }
   if (punch == null) throw new ConnectError('refused', 'the server says what was not asked for')
@@ -120,9 +120,9 @@ async function ask (connection: ServerConnection, { id, key, natType, isDirect, 
 }
 
 function refusalOf (id: string, { punch_hole_response: punch, relay_response: relay }: RendezvousMessage): ConnectError | undefined {
-  if (relay != null) return relay.refuse_reason == null || relay.refuse_reason === '' ? undefined : new ConnectError('refused', `the server refuses: ${relay.refuse_reason}`)
+  if (relay != null) return relay.refuse_reason == null || relay.refuse_reason === '' ? undefined : new ConnectError('refused', `the server refuses: ${printable(relay.refuse_reason)}`)
   if (punch == null || (punch.socket_addr?.length ?? 0) > 0) return undefined
-  if (punch.other_failure != null && punch.other_failure !== '') return new ConnectError('refused', `the server refuses: ${punch.other_failure}`)
+  if (punch.other_failure != null && punch.other_failure !== '') return new ConnectError('refused', `the server refuses: ${printable(punch.other_failure)}`)
   switch (punch.failure ?? PunchFailure.idNotExist) {
     case PunchFailure.idNotExist: return new ConnectError('unknown-id', `no peer with the id ${id} has registered at this server`)
     case PunchFailure.offline: return new ConnectError('offline', `${id} is offline: it has registered before, and is not there now`)
@@ -182,7 +182,7 @@ async function askRelay (init: ConnectingInit, publicKey: Uint8Array, told: stri
       connection.send({ request_relay: { id, uuid, relay_server: endpointText(relay), secure: true } })
       const answer = await connection.next(({ relay_response: response, punch_hole_response: punch }) => response ?? punch ?? undefined, RELAY_TIMEOUT)
       if (answer === undefined) last = 'no answer'
-      else if ('refuse_reason' in answer && answer.refuse_reason != null && answer.refuse_reason !== '') throw new ConnectError('refused', `${id} refuses: ${answer.refuse_reason}`)
+      else if ('refuse_reason' in answer && answer.refuse_reason != null && answer.refuse_reason !== '') throw new ConnectError('refused', `${id} refuses: ${printable(answer.refuse_reason)}`)
       else return await byRelay(init, publicKey, endpointText(relay), uuid, why)
     } finally {
       void connection.close()

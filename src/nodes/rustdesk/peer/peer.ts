@@ -42,6 +42,8 @@ export class RustdeskPeer extends EventEmitter<RustdeskPeerEvents> {
   #served: ServedPeers | undefined
   #remotes: RemotePeer[] = []
   #isRegistered = false
+  /** Settles when the server knows this peer, or after a while: of all that wait for it. */
+  #registering: Promise<void> | undefined
 
   /** @throws {OptionError} when an option is invalid */
   constructor (init: RustdeskPeerInit) {
@@ -180,8 +182,13 @@ export class RustdeskPeer extends EventEmitter<RustdeskPeerEvents> {
   }
 
   /** Settles when the server knows this peer, at the latest after some seconds. */
-  async #whenRegistered (): Promise<void> {
-    if (this.#registration === undefined || this.#isRegistered) return
+  #whenRegistered (): Promise<void> {
+    if (this.#registration === undefined || this.#isRegistered) return Promise.resolve()
+    this.#registering ??= this.#waitToRegister().finally(() => { this.#registering = undefined })
+    return this.#registering
+  }
+
+  async #waitToRegister (): Promise<void> {
     const { clock } = this.#settings
     const limit = new AbortController()
     const timer = clock.set(REGISTER_TIMEOUT, () => { limit.abort() })

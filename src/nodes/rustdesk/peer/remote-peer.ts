@@ -12,6 +12,7 @@ import type { Nacl } from '../../../crypto/nacl/index.ts'
 import { LinkClosedError } from '../../../errors.ts'
 import { Backoff } from '../../../limits/backoff.ts'
 import { endpointText } from '../../../net/endpoint.ts'
+import { wait } from '../../../streams/clock.ts'
 import { orAborted } from '../../../streams/or-aborted.ts'
 import { reasonOf } from '../../../text/printable.ts'
 import { acceptEach } from '../../../transports/acceptor.ts'
@@ -21,6 +22,9 @@ import type { Endpoint, Link, Listener, Timer } from '../../../types.ts'
 const OPEN_TIMEOUT = 20_000
 
 const RETRY = { first: 1000, longest: 30_000 }
+
+/** Milliseconds between the end of an attempt, or of a session, and the next attempt, also for users that come again and again. */
+const PAUSE = 1000
 
 const REQUEST = new Uint8Array(0)
 
@@ -54,6 +58,7 @@ export class RemotePeer {
   /** Settles when the attempt under way has. */
   #attempt: Promise<Session> | undefined
   #failures = 0
+  #failedAt = -Infinity
   #reason: string | undefined
   #timer: Timer | undefined
 
@@ -118,6 +123,8 @@ export class RemotePeer {
     const { settings, nacl, identity, natType, certificate, serverAddress } = this.#init
     const { transport, clock, server, serverKey, key, relay, direct: isDirect } = settings
     const { signal } = this.#stop
+    const pause = this.#failedAt + PAUSE - clock.now()
+    if (pause > 0) await wait(clock, pause, { signal })
     this.#history.add('looks for a path')
     const [address, type, signed] = [await serverAddress(), await natType(), await certificate()]
     const { link, path } = await findPath({
@@ -158,11 +165,12 @@ export class RemotePeer {
     if (this.#stop.signal.aborted) return
     const { settings: { clock }, onOffline } = this.#init
     this.#failures++
+    this.#failedAt = clock.now()
     this.#reason = reasonOf(err)
     this.#history.add(`no session: ${this.#reason}`)
-    const wait = this.#backoff.next()
-    this.#timer = clock.set(wait, () => { this.#begin().catch(() => {}) })
-    onOffline(this.id, err, wait)
+    const delay = Math.max(PAUSE, this.#backoff.next())
+    this.#timer = clock.set(delay, () => { this.#begin().catch(() => {}) })
+    onOffline(this.id, err, delay)
   }
 
   async #serve (user: Link): Promise<void> {

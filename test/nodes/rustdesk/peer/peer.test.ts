@@ -1,13 +1,17 @@
 /** A peer and its life: who may connect, what goes wrong, silence, restarts; in a simulated network (RustDesk protocol, sections 6 and 11). */
 import t, { type Test } from 'tap'
-import { USER_PORT, World, type Place } from '../../../helpers/rustdesk/world.ts'
+import { PORT, USER_PORT, World, type Place } from '../../../helpers/rustdesk/world.ts'
 import { collect } from '../../../helpers/links.ts'
 import { loadNacl } from '../../../../src/crypto/nacl/index.ts'
+import { over } from '../../../../src/layer.ts'
 import { keyText } from '../../../../src/nodes/rustdesk/keys/key-text.ts'
 import type { ConnectError } from '../../../../src/nodes/rustdesk/peer/errors.ts'
 import { newIdentity } from '../../../../src/nodes/rustdesk/peer/identity.ts'
 import type { RustdeskPeer } from '../../../../src/nodes/rustdesk/peer/peer.ts'
 import type { RustdeskPeerInit } from '../../../../src/nodes/rustdesk/peer/settings.ts'
+import { framedMessages, idPk, type RendezvousInit, type RendezvousMessage } from '../../../../src/nodes/rustdesk/protocol/messages.ts'
+import { acceptEach } from '../../../../src/transports/acceptor.ts'
+import { printable } from '../../../../src/text/printable.ts'
 import type { SimulatedHost } from '../../../../src/transports/memory/index.ts'
 
 const ID = '123456789'
@@ -145,4 +149,64 @@ t.test('the server restarts', async (t) => {
   await world.serve()
   await world.clock.until(() => b.isOnline, { within: 120_000 })
   t.equal(a.status().remotes[0].failures, 0)
+})
+
+/** A server of TCP alone, in place of that of the world, that answers as it is told. */
+async function falseServer (world: World, answer: (message: RendezvousMessage) => RendezvousInit | undefined): Promise<void> {
+  await world.stop()
+  for (const port of [PORT, PORT - 1]) {
+    acceptEach(world.server.transport().listen({ host: '::', port }), (lower) => {
+      const link = over(lower, framedMessages)
+      const answers = async function * (): AsyncGenerator<RendezvousInit[]> {
+        for await (const batch of link.source) yield batch.flatMap((message) => answer(message) ?? [])
+      }
+      link.sink(answers()).catch(() => {})
+    }, () => {}).catch(() => {})
+  }
+}
+
+t.test('texts of the server are shown without control characters', async (t) => {
+  const evil = '\u001b]0;title\u0007\u001b[2J'
+  const cases: Array<[name: string, answer: (world: World) => RendezvousInit]> = [
+    ['a failure', () => ({ punch_hole_response: { other_failure: evil } })],
+    ['a refusal', () => ({ relay_response: { refuse_reason: evil } })],
+    ['a relay', ({ pair }) => ({ relay_response: { relay_server: evil, uuid: 'x', pk: nacl.sign(idPk.encode({ id: ID, pk: IDENTITY.pair.publicKey }), pair.secretKey) } })]
+  ]
+  for (const [name, answer] of cases) {
+    const world = await World.open(t)
+    await falseServer(world, ({ union }) => union === 'punch_hole_request' ? answer(world) : undefined)
+    let failed: Error | undefined
+    const a = await world.peer(t, world.host('none'), CONNECT)
+    a.once('offline', (_id, err) => { failed = err })
+    await world.clock.until(() => failed !== undefined, { within: 120_000 })
+    t.notMatch(`${failed?.message} ${JSON.stringify(a.explain(ID).history.map(({ text }) => printable(text) === text))}`, /[\u0007\u001b]|false/, name)
+    await a.close()
+  }
+})
+
+t.test('users who come again and again while the other peer is not there', async (t) => {
+  const world = await World.open(t)
+  const host = world.host('none')
+  const a = await world.peer(t, host, CONNECT)
+  let isOver = false
+  const users = (async () => {
+    while (!isOver) await collect((await world.user(host)).source).catch(() => {})
+  })()
+  await world.clock.pass(10_000)
+  isOver = true
+  await world.clock.until(users)
+  const [{ failures }] = a.status().remotes
+  t.ok(failures >= 2 && failures <= 12, `${failures} attempts in ten seconds`)
+})
+
+t.test('many peers to connect to, with an id', async (t) => {
+  const world = await World.open(t)
+  await world.stop()
+  const warnings: string[] = []
+  const warned = (warning: Error): void => { warnings.push(warning.message) }
+  process.on('warning', warned)
+  t.teardown(() => { process.off('warning', warned) })
+  await world.peer(t, world.host('none'), { id: OTHER, connect: Array.from({ length: 20 }, (_, i) => ({ id: `peer-${100 + i}`, listen: `127.0.0.1:${USER_PORT + i}` })) })
+  await world.clock.pass(30_000)
+  t.same(warnings, [])
 })
