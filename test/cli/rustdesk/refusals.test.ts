@@ -7,16 +7,9 @@ import { freePort } from '../../helpers/free-ports.ts'
 import { until } from '../../helpers/ends.ts'
 import { homeEnv } from '../../helpers/programs/homes.ts'
 import { runProgram, startProgram } from '../../helpers/programs/program.ts'
+import { failregex } from '../../helpers/rustdesk/failregex.ts'
 import { dialRelay, requestOf } from '../../helpers/rustdesk/relay.ts'
 import { KEY, TcpClient, WebSocketClient } from '../../helpers/rustdesk/rendezvous.ts'
-
-const FILTER = new URL('../../../packaging/fail2ban/tunpipe-rustdesk.conf', import.meta.url)
-
-/** The expression of the filter, as fail2ban reads it: addresses in place of `<HOST>`. */
-function failregex (): RegExp {
-  const [, text] = /^failregex = (.*)$/m.exec(readFileSync(FILTER, 'utf8')) as RegExpExecArray
-  return new RegExp(text.replace('<HOST>', '(?<host>[\\d.]+|[\\da-f:]+)'))
-}
 
 const ID = '123456789'
 

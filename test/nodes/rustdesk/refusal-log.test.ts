@@ -1,6 +1,7 @@
 import t from 'tap'
 import { RefusalLog, type Refusal } from '../../../src/nodes/rustdesk/refusal-log.ts'
 import { silent } from '../../../src/log.ts'
+import { failregex } from '../../helpers/rustdesk/failregex.ts'
 import { MovedClock } from '../../helpers/rustdesk/rendezvous.ts'
 
 interface Line { client: string, count?: number }
@@ -31,6 +32,13 @@ t.test('an address that a client claims for itself is not the one that is logged
   lines.length = 0
   for (let i = 0; i < 50; i++) log.add({ reason: 'key', way: 'websocket', client: { host: `192.0.2.${i}`, port: 0 }, source: '203.0.113.9' })
   t.equal(lines.length, 9, 'the one that claims them has its share')
+})
+
+t.test('the filter of fail2ban finds who claims an address, by IPv6 as well', async (t) => {
+  const { log, lines } = logged()
+  for (const source of ['203.0.113.9', '2001:db8:1:2::/64']) log.add({ reason: 'key', way: 'websocket', client: { host: '192.0.2.1', port: 0 }, source })
+  const regex = failregex()
+  t.same(lines.map((fields) => regex.exec(JSON.stringify({ level: 40, time: 1, pid: 1, hostname: 'vm', protocol: 'rustdesk', ...fields }))?.groups?.host), ['203.0.113.9', '2001:db8:1:2::/64'])
 })
 
 t.test('few of one address, however much it does, and the first of another one all the same', async (t) => {
