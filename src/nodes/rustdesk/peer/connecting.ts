@@ -6,7 +6,7 @@ import { newRelayId, type PeerPath, type Reached } from './paths.ts'
 import { dialRelay, readRelay, relayBeside } from './relay-leg.ts'
 import { ServerConnection, type DialServerInit } from './server-connection.ts'
 import type { PeerDialInit, PeerLink, PeerTransport } from './transport.ts'
-import { NatType, PunchFailure } from '../protocol/enums.ts'
+import { NatType, PunchFailure, RELAY_OFFLINE } from '../protocol/enums.ts'
 import { unmangleAddress } from '../protocol/mangled-address.ts'
 import { frames, type Members, type RendezvousInit, type RendezvousMessage } from '../protocol/messages.ts'
 import { over } from '../../../layer.ts'
@@ -107,7 +107,7 @@ async function ask (connection: ServerConnection, { id, key, natType, isDirect, 
   const question: RendezvousInit = { punch_hole_request: { id, nat_type: isDirect ? natType : NatType.symmetric, licence_key: key, conn_type: PORT_FORWARD, version: CLIENT_VERSION, force_relay: !isDirect } }
   for (const timeout of ASK_TIMEOUTS) {
     connection.send(question)
-    const answer = await connection.next((message) => message.union === 'punch_hole_response' || message.union === 'relay_response' ? message : undefined, timeout)
+    const answer = await connection.next(answerOf, timeout)
     if (answer === undefined) {
       note('no answer of the server')
       continue
@@ -119,13 +119,18 @@ async function ask (connection: ServerConnection, { id, key, natType, isDirect, 
   throw new ConnectError('offline', `${id} does not answer: it has registered, and may have gone without a word`)
 }
 
+/** A message that answers a question for a path, or for a relay. */
+const answerOf = (message: RendezvousMessage): RendezvousMessage | undefined => message.union === 'punch_hole_response' || message.union === 'relay_response' ? message : undefined
+
 function refusalOf (id: string, { punch_hole_response: punch, relay_response: relay }: RendezvousMessage): ConnectError | undefined {
+  const offline = new ConnectError('offline', `${id} is offline: it has registered before, and is not there now`)
+  if (relay?.refuse_reason === RELAY_OFFLINE) return offline
   if (relay != null) return relay.refuse_reason == null || relay.refuse_reason === '' ? undefined : new ConnectError('refused', `the server refuses: ${printable(relay.refuse_reason)}`)
   if (punch == null || (punch.socket_addr?.length ?? 0) > 0) return undefined
   if (punch.other_failure != null && punch.other_failure !== '') return new ConnectError('refused', `the server refuses: ${printable(punch.other_failure)}`)
   switch (punch.failure ?? PunchFailure.idNotExist) {
     case PunchFailure.idNotExist: return new ConnectError('unknown-id', `no peer with the id ${id} has registered at this server`)
-    case PunchFailure.offline: return new ConnectError('offline', `${id} is offline: it has registered before, and is not there now`)
+    case PunchFailure.offline: return offline
     case PunchFailure.licenseMismatch: return new ConnectError('wrong-key', 'the server has another key than --key')
     default: return new ConnectError('overuse', 'the server allows no more connections by its licence')
   }
@@ -174,22 +179,21 @@ async function dialListening ({ transport, clock }: Pick<ConnectingInit, 'transp
 async function askRelay (init: ConnectingInit, publicKey: Uint8Array, told: string, why: string): Promise<Found> {
   const { server, id, relay: own, note } = init
   const relay = own ?? readRelay(told) ?? relayBeside(server)
-  let last = ''
   for (let tries = 0; tries < RELAY_TRIES; tries++) {
     const uuid = newRelayId()
     const connection = await ServerConnection.dial(dialInit(init))
     try {
       connection.send({ request_relay: { id, uuid, relay_server: endpointText(relay), secure: true } })
-      const answer = await connection.next(({ relay_response: response, punch_hole_response: punch }) => response ?? punch ?? undefined, RELAY_TIMEOUT)
-      if (answer === undefined) last = 'no answer'
-      else if ('refuse_reason' in answer && answer.refuse_reason != null && answer.refuse_reason !== '') throw new ConnectError('refused', `${id} refuses: ${printable(answer.refuse_reason)}`)
-      else return await byRelay(init, publicKey, endpointText(relay), uuid, why)
+      const answer = await connection.next(answerOf, RELAY_TIMEOUT)
+      const refusal = answer === undefined ? undefined : refusalOf(id, answer)
+      if (refusal !== undefined) throw refusal
+      if (answer !== undefined) return await byRelay(init, publicKey, endpointText(relay), uuid, why)
     } finally {
       void connection.close()
     }
     note(`no answer about the relay ${endpointText(relay)}`)
   }
-  throw new ConnectError('unreachable', `${id} cannot be reached: ${why}, and it has not come to the relay ${endpointText(relay)}: ${last}`)
+  throw new ConnectError('unreachable', `${id} cannot be reached: ${why}, and it has not come to the relay ${endpointText(relay)}: no answer`)
 }
 
 async function byRelay ({ transport, server, id, key, relay: own, signal, handshake }: ConnectingInit, publicKey: Uint8Array, told: string, uuid: string, why: string): Promise<Found> {

@@ -6,6 +6,9 @@ export const NatType = { unknown: 0, asymmetric: 1, symmetric: 2 } as const
 /** Why there is no way to a peer. */
 export const PunchFailure = { idNotExist: 0, offline: 2, licenseMismatch: 3, licenseOveruse: 4 } as const
 
+/** Why there is no relay to a peer that is offline: the text that clients have for it. */
+export const RELAY_OFFLINE = 'Remote desktop is offline'
+
 /** The answer to a registration. */
 export const RegisterResult = {
   ok: 0,

@@ -7,7 +7,7 @@ import { decidePunch } from './punch.ts'
 import { isId } from './registration.ts'
 import type { RendezvousState } from './state.ts'
 import type { PunchRefusal } from './stats.ts'
-import { NatType, PunchFailure } from '../protocol/enums.ts'
+import { NatType, PunchFailure, RELAY_OFFLINE } from '../protocol/enums.ts'
 import type { Members, RendezvousInit } from '../protocol/messages.ts'
 import { remoteText } from '../../../net/endpoint.ts'
 
@@ -18,9 +18,6 @@ const FAILURES: Readonly<Record<PunchRefusal, { failure?: number, other_failure?
   offline: { failure: PunchFailure.offline },
   store: { other_failure: 'The server cannot read its database' }
 }
-
-/** The text that clients have for a peer that is offline. */
-const OFFLINE = 'Remote desktop is offline'
 
 /** A client wants to connect to a peer. Settles when the peer is asked, or the client told why not. */
 export function punchHole (state: RendezvousState, request: Members['punch_hole_request'], connection: Connection): Promise<void> | undefined {
@@ -55,7 +52,7 @@ export function requestRelay (state: RendezvousState, request: Members['request_
   if (peer?.isOnline(clock.now()) !== true || !peer.isReachable) { // the original says nothing, so that the client waits for a minute
     state.totals.refusedPunches.offline++
     note(state, request.id, connection, { kind: 'unreached', what: 'offline' })
-    if (waiting.answered(connection)) connection.send({ relay_response: { refuse_reason: OFFLINE } })
+    if (waiting.answered(connection)) connection.send({ relay_response: { refuse_reason: RELAY_OFFLINE } })
     return
   }
   request.socket_addr = waiting.ask(connection, peer)

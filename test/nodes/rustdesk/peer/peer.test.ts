@@ -9,6 +9,7 @@ import type { ConnectError } from '../../../../src/nodes/rustdesk/peer/errors.ts
 import { newIdentity } from '../../../../src/nodes/rustdesk/peer/identity.ts'
 import type { RustdeskPeer } from '../../../../src/nodes/rustdesk/peer/peer.ts'
 import type { RustdeskPeerInit } from '../../../../src/nodes/rustdesk/peer/settings.ts'
+import { mangleAddress } from '../../../../src/nodes/rustdesk/protocol/mangled-address.ts'
 import { framedMessages, idPk, type RendezvousInit, type RendezvousMessage } from '../../../../src/nodes/rustdesk/protocol/messages.ts'
 import { acceptEach } from '../../../../src/transports/acceptor.ts'
 import { printable } from '../../../../src/text/printable.ts'
@@ -182,6 +183,15 @@ t.test('texts of the server are shown without control characters', async (t) => 
     for (const text of [failed?.message ?? '', ...a.explain(ID).history.map(({ text }) => text)]) t.equal(text, printable(text, 1000), name)
     await a.close()
   }
+})
+
+t.test('a peer that goes offline while a path is looked for', async (t) => {
+  const world = await World.open(t)
+  await falseServer(world, ({ union }) => {
+    if (union === 'request_relay') return { relay_response: { refuse_reason: 'Remote desktop is offline' } }
+    return union === 'punch_hole_request' ? { punch_hole_response: { socket_addr: mangleAddress({ host: '203.0.113.250', port: 9 }, 0), pk: nacl.sign(idPk.encode({ id: ID, pk: IDENTITY.pair.publicKey }), world.pair.secretKey) } } : undefined
+  })
+  t.match(await failure(t, world), { reason: 'offline', message: /123456789 is offline/ })
 })
 
 t.test('users who come again and again while the other peer is not there', async (t) => {
