@@ -7,7 +7,7 @@ import { quoted } from '../../text/phrases.ts'
 import type { Flags } from '../config/settings.ts'
 import { taskSettings } from '../config/task-settings.ts'
 import { UsageError } from '../usage-error.ts'
-import { joinOptions } from './join-task.ts'
+import { joinOptions } from './join-options.ts'
 import { importText, joinText, programName } from './join-text.ts'
 
 /** @throws {UsageError} for a wrong host; an error with a code when there is no key, or it cannot be read */

@@ -4,7 +4,7 @@ import { Answering } from './answering.ts'
 import type { PeerIdentity } from './identity.ts'
 import { newIdentity } from './identity.ts'
 import { OwnCertificate } from './own-certificate.ts'
-import { NatTests, natName } from './nat-tests.ts'
+import { NatTypes, natName } from './nat-types.ts'
 import { variableOptions } from './options.ts'
 import { Registration } from './registration.ts'
 import { RemotePeer } from './remote-peer.ts'
@@ -35,7 +35,7 @@ export class RustdeskPeer extends EventEmitter<RustdeskPeerEvents> {
   readonly #stop = new AbortController()
   #options: Pick<SettingsOf<typeof variableOptions>, 'to' | 'allow' | 'maxPeers'>
   #identity: PeerIdentity | undefined
-  #nat: NatTests | undefined
+  #nat: NatTypes | undefined
   #registration: Registration | undefined
   #certificate: OwnCertificate | undefined
   #answering: Answering | undefined
@@ -63,7 +63,7 @@ export class RustdeskPeer extends EventEmitter<RustdeskPeerEvents> {
     const nacl = await loadNacl()
     const identity = this.#identity = settings.identity ?? newIdentity(nacl)
     this.#stop.signal.throwIfAborted()
-    const nat = this.#nat = new NatTests({
+    const nat = this.#nat = new NatTypes({
       clock: settings.clock,
       dial: () => this.#dialInit(),
       onTested: (type) => { tell(() => this.emit('nat', natName(type))) }
@@ -148,7 +148,7 @@ export class RustdeskPeer extends EventEmitter<RustdeskPeerEvents> {
     this.#registration?.close()
   }
 
-  #register (nacl: Nacl, identity: PeerIdentity, id: string, nat: NatTests): void {
+  #register (nacl: Nacl, identity: PeerIdentity, id: string, nat: NatTypes): void {
     const settings = this.#settings
     const { clock, log, server, key, serverKey, relay, direct: isDirect, transport, bind, lookup } = settings
     const micros = (): number => clock.date() * 1000

@@ -2,7 +2,7 @@
 import t from 'tap'
 import { newRelayId } from '../../../../src/nodes/rustdesk/peer/paths.ts'
 import { dialRelay, readRelay } from '../../../../src/nodes/rustdesk/peer/relay-leg.ts'
-import { NatTests } from '../../../../src/nodes/rustdesk/peer/nat-tests.ts'
+import { NatTypes } from '../../../../src/nodes/rustdesk/peer/nat-types.ts'
 import { NatType } from '../../../../src/nodes/rustdesk/protocol/enums.ts'
 import type { PeerLink } from '../../../../src/nodes/rustdesk/peer/transport.ts'
 import { memoryPair } from '../../../../src/transports/memory/index.ts'
@@ -33,6 +33,6 @@ t.test('relays that are told', async (t) => {
 })
 
 t.test('the type of a NAT where the server has no address', async (t) => {
-  const tests = new NatTests({ clock: systemClock, dial: async () => await Promise.reject(new Error('no address')), onTested () {} })
+  const tests = new NatTypes({ clock: systemClock, dial: async () => await Promise.reject(new Error('no address')), onTested () {} })
   t.equal(await tests.test(), NatType.unknown)
 })

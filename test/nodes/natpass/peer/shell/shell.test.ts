@@ -77,6 +77,7 @@ t.test('real terminals', { skip: skipWithoutPty }, async (t) => {
       await talk.until('\n')
       t.equal((await talk.until('>')).replace(/^[^]*</, ''), bytes)
     }
+    await talk.until('$ ') // else it could come behind what is typed, and in front of what that prints
     talk.type('stty raw -echo; echo begin; head -c 4 | od -An -tx1\n')
     await talk.until('\nbegin')
     talk.type(Uint8Array.of(0xff, 3, 4, 0xe4))

@@ -1,5 +1,5 @@
 /** The type of the NAT, tested when it is needed and may have changed. */
-import { testNat } from './nat-test.ts'
+import { testNat } from './nat-type.ts'
 import type { DialServerInit } from './server-connection.ts'
 import { NatType } from '../protocol/enums.ts'
 import type { Clock } from '../../../types.ts'
@@ -12,22 +12,22 @@ const NAMES: Readonly<Record<number, string>> = { [NatType.asymmetric]: 'asymmet
 
 export const natName = (type: number = NatType.unknown): string => NAMES[type] ?? 'unknown'
 
-export interface NatTestsInit {
+export interface NatTypesInit {
   clock: Clock
   dial (): Promise<DialServerInit>
   /** There is a result, another one than before. */
   onTested (type: number): void
 }
 
-export class NatTests {
+export class NatTypes {
   /** One of `NatType`. */
   type: number = NatType.unknown
-  readonly #init: NatTestsInit
+  readonly #init: NatTypesInit
   #testedAt = -Infinity
   #local: string | undefined
   #testing: Promise<number> | undefined
 
-  constructor (init: NatTestsInit) { this.#init = init }
+  constructor (init: NatTypesInit) { this.#init = init }
 
   /** The type as of now; `unknown` when the server cannot be asked. */
   test (): Promise<number> {
