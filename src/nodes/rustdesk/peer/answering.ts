@@ -9,8 +9,10 @@ import { mangleAddress, unmangleAddress } from '../protocol/mangled-address.ts'
 import { frames, type Members, type RendezvousMessage } from '../protocol/messages.ts'
 import { over } from '../../../layer.ts'
 import { wait } from '../../../streams/clock.ts'
+import { SourceCounts } from '../../../limits/source-counts.ts'
 import { TokenBucket } from '../../../limits/token-bucket.ts'
 import type { Logger } from '../../../log.ts'
+import { clientKey } from '../../../net/client-address.ts'
 import { endpointText } from '../../../net/endpoint.ts'
 import { reasonOf } from '../../../text/printable.ts'
 import type { Clock, Endpoint } from '../../../types.ts'
@@ -19,6 +21,9 @@ import type { PeerTransport } from './transport.ts'
 /** Attempts at one time, and those that begin in a second: a datagram that claims to be the server's makes one. */
 const MAX_ATTEMPTS = 64
 const ATTEMPTS_PER_SECOND = 16
+
+/** Of them those for one address, or one IPv6 /64. */
+const MAX_PER_ADDRESS = 16
 
 /** Milliseconds for which another push for the same peer is the same one. */
 const DUPLICATE = 100
@@ -62,6 +67,7 @@ export class Answering {
   readonly #bucket: TokenBucket
   readonly #stop = new AbortController()
   readonly #latest = new Map<string, number>()
+  readonly #byAddress = new SourceCounts()
   #attempts = 0
 
   constructor (init: AnsweringInit) {
@@ -75,14 +81,19 @@ export class Answering {
     if (work === undefined) return
     this.stats.pushes++
     this.#bucket.refill(this.#init.clock.now())
-    if (this.#stop.signal.aborted || this.#isDuplicate(from) || this.#attempts >= MAX_ATTEMPTS || !this.#bucket.take(1)) {
+    const source = clientKey(from.host)
+    if (this.#stop.signal.aborted || this.#isDuplicate(from) || this.#attempts >= MAX_ATTEMPTS || !this.#byAddress.hasRoom(source, MAX_PER_ADDRESS) || !this.#bucket.take(1)) {
       this.stats.dropped++
       return
     }
     this.#attempts++
+    this.#byAddress.add(source)
     work().catch((err: Error) => {
       this.#init.log.warn({ other: endpointText(from), reason: reasonOf(err) }, 'no path to a peer that wants to connect')
-    }).finally(() => { this.#attempts-- })
+    }).finally(() => {
+      this.#attempts--
+      this.#byAddress.remove(source)
+    })
   }
 
   close (reason: Error): void { this.#stop.abort(reason) }

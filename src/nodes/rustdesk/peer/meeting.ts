@@ -7,7 +7,7 @@ import type { Clock, Endpoint, Listener } from '../../../types.ts'
 export const PATIENCE = 18_000
 
 /** Connections that may be no peer: scanners find open ports. */
-const MAX_LINKS = 8
+const MAX_LINKS = 4
 
 export interface MeetInit {
   transport: PeerTransport

@@ -15,9 +15,9 @@ import { reasonOf } from '../../../text/printable.ts'
 import type { Opening } from '../../../transforms/link-mux/index.ts'
 import type { Endpoint, Link } from '../../../types.ts'
 
-/** Sessions of one peer, and connections that are no session yet. */
+/** Sessions of one peer, and connections that are no session yet: enough for all paths that are looked for, which are bounded for each address. */
 const MAX_PER_PEER = 4
-const MAX_HANDSHAKES = 64
+const MAX_HANDSHAKES = 256
 
 const ACCEPTED = new Uint8Array(0)
 
