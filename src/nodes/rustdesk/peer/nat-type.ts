@@ -2,27 +2,17 @@
 import { ServerConnection, type DialServerInit } from './server-connection.ts'
 import { NatType } from '../protocol/enums.ts'
 import { mappingOf, type Observation } from '../../../nat/nat-behaviour.ts'
-import type { Endpoint } from '../../../types.ts'
 
 /** Milliseconds for an answer. */
 const ANSWER_TIMEOUT = 3000
 
-/** What was found out. */
-export interface NatTest {
-  /** One of `NatType`. */
-  readonly type: number
-  /** The ports outside, as each port of the server has seen them. */
-  readonly ports: readonly number[]
-  /** The address of this machine that leads to the server. */
-  readonly local: Endpoint
-}
-
 /**
  * Asks both ports from one local port.
  *
+ * @returns one of `NatType`
  * @throws an error of the system when the server cannot be reached
  */
-export async function testNat (init: DialServerInit): Promise<NatTest> {
+export async function testNat (init: DialServerInit): Promise<number> {
   const { server } = init
   const first = await ServerConnection.dial(init)
   const { local } = first
@@ -36,7 +26,7 @@ export async function testNat (init: DialServerInit): Promise<NatTest> {
   await ask(first, server.port)
   const second = await ServerConnection.dial({ ...init, server: { host: server.host, port: server.port - 1 }, from: local }).catch(() => undefined)
   if (second !== undefined) await ask(second, server.port - 1)
-  return { type: typeOf(seen), ports: seen.map(({ reflexive }) => reflexive.port), local }
+  return typeOf(seen)
 }
 
 /** Both ports of one server have to see the same one. */

@@ -4,7 +4,7 @@ import type { DialServerInit } from './server-connection.ts'
 import { NatType } from '../protocol/enums.ts'
 import type { Clock } from '../../../types.ts'
 
-/** Milliseconds for which a result counts; what is not known is asked for again sooner. */
+/** Milliseconds for which a result counts; what is not known, or doubtful, is asked for again sooner. */
 const LASTS = 600_000
 const UNKNOWN_LASTS = 30_000
 
@@ -24,7 +24,7 @@ export class NatTypes {
   type: number = NatType.unknown
   readonly #init: NatTypesInit
   #testedAt = -Infinity
-  #local: string | undefined
+  #isDoubtful = false
   #testing: Promise<number> | undefined
 
   constructor (init: NatTypesInit) { this.#init = init }
@@ -32,21 +32,21 @@ export class NatTypes {
   /** The type as of now; `unknown` when the server cannot be asked. */
   test (): Promise<number> {
     const { clock } = this.#init
-    if (clock.now() - this.#testedAt < (this.type === NatType.unknown ? UNKNOWN_LASTS : LASTS)) return Promise.resolve(this.type)
+    if (clock.now() - this.#testedAt < (this.#isDoubtful || this.type === NatType.unknown ? UNKNOWN_LASTS : LASTS)) return Promise.resolve(this.type)
     this.#testing ??= this.#run().finally(() => { this.#testing = undefined })
     return this.#testing
   }
 
-  /** The address of this machine, or of the server, may be another one. */
-  forget (): void { this.#testedAt = -Infinity }
+  /** The address of this machine, or of the server, may be another one: it is tested again soon. */
+  doubt (): void { this.#isDoubtful = true }
 
   async #run (): Promise<number> {
     const { clock, dial, onTested } = this.#init
+    this.#isDoubtful = false
     const found = await dial().then(testNat).catch(() => undefined)
-    const isFirst = this.#local === undefined
+    const isFirst = this.#testedAt === -Infinity
     this.#testedAt = clock.now()
-    this.#local = found?.local.host ?? this.#local
-    const type = found?.type ?? NatType.unknown
+    const type = found ?? NatType.unknown
     const isOther = type !== this.type
     this.type = type
     if (isFirst || isOther) onTested(type)

@@ -155,7 +155,11 @@ export class RustdeskPeer extends EventEmitter<RustdeskPeerEvents> {
     const served = this.#served = new ServedPeers({ settings, nacl, identity, onSession: (name, { kind }, isOpen) => { tell(() => this.emit('served', name, kind, isOpen)) } })
     served.configure(this.#options)
     const certificate = this.#certificate = new OwnCertificate({ nacl, id, publicKey: identity.pair.publicKey, key, serverKey, dial: () => this.#dialInit(), micros })
-    const answering = this.#answering = new Answering({ transport, clock, log, server, dial: () => this.#dialInit(), id, key, relay, isDirect, natType: () => nat.type, micros, onReached: (reached) => served.receive(reached) })
+    const natType = (): number => {
+      void nat.test() // for the next one, where it may have changed
+      return nat.type
+    }
+    const answering = this.#answering = new Answering({ transport, clock, log, server, dial: () => this.#dialInit(), id, key, relay, isDirect, natType, micros, onReached: (reached) => served.receive(reached) })
     const onPush = (message: RendezvousMessage): void => { if (!certificate.take(message)) answering.take(message) }
     const registration = this.#registration = new Registration({
       id,
@@ -169,9 +173,14 @@ export class RustdeskPeer extends EventEmitter<RustdeskPeerEvents> {
       onRegistered: (isRegistered, reason = '') => {
         this.#isRegistered = isRegistered
         if (isRegistered) void nat.test()
+        else nat.doubt()
         if (isRegistered) log.info({ id }, 'registered')
         else log.warn({ id, reason }, 'not registered')
         tell(() => isRegistered ? this.emit('registered') : this.emit('unregistered', reason))
+      },
+      onMoved: () => {
+        nat.doubt()
+        void nat.test()
       },
       onFailed: (err) => {
         log.error({ err }, 'cannot register')

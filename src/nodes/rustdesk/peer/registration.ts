@@ -37,6 +37,8 @@ export interface RegistrationInit {
   onPush (message: RendezvousMessage): void
   /** The server knows this peer; or does not any more, and why. */
   onRegistered (isRegistered: boolean, reason?: string): void
+  /** The server wants the key again: it has begun anew, or the address of this peer is another one. */
+  onMoved (): void
   /** It will never be registered. */
   onFailed (err: RegisterError): void
 }
@@ -59,9 +61,6 @@ export class Registration {
 
   /** The address of the server; undefined before it was found. */
   get server (): Endpoint | undefined { return this.#server }
-
-  /** The server has answered, and not long ago. */
-  get isRegistered (): boolean { return this.#isRegistered }
 
   /** Begins. What goes wrong is tried again. */
   start (): void { void this.#open() }
@@ -156,6 +155,7 @@ export class Registration {
     if (wantsKey) {
       this.#isConfirmed = false
       this.#send()
+      this.#init.onMoved()
       return
     }
     this.#wait(PERIOD, () => { this.#send() })

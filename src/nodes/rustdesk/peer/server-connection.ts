@@ -25,7 +25,6 @@ export interface DialServerInit {
 
 export class ServerConnection {
   readonly local: Endpoint
-  readonly remote: Endpoint
   readonly #clock: Clock
   readonly #link: Link<RendezvousMessage, RendezvousInit>
   readonly #outgoing = new AsyncQueue<RendezvousInit>()
@@ -38,7 +37,6 @@ export class ServerConnection {
 
   private constructor (link: PeerLink, clock: Clock, signal: AbortSignal | undefined) {
     this.local = link.local
-    this.remote = link.remote
     this.#clock = clock
     this.#link = over(link, framedMessages)
     this.#incoming = this.#link.source[Symbol.asyncIterator]()

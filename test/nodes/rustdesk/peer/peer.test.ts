@@ -218,3 +218,18 @@ t.test('many peers to connect to, with an id', async (t) => {
   await world.clock.pass(30_000)
   t.same(warnings, [])
 })
+
+t.test('the type of the NAT where a peer has moved to', async (t) => {
+  for (const away of [100_000, 1000]) { // the server has missed it, or not
+    const world = await World.open(t)
+    const { b, host } = await served(t, world, {}, 'symmetric')
+    await world.clock.until(() => b.status().nat === 'symmetric')
+    await world.clock.pass(40_000)
+    const [attached] = host.interfaces
+    host.leave(attached)
+    await world.clock.pass(away)
+    host.join({ on: world.internet, address: '203.0.113.88' })
+    await world.clock.until(() => b.isOnline && b.status().nat === 'asymmetric', { within: 240_000 })
+    t.pass(`away for ${away} ms`)
+  }
+})
