@@ -116,7 +116,7 @@ async function ask (connection: ServerConnection, { id, key, natType, isDirect, 
     if (refusal !== undefined) throw refusal
     return answer
   }
-  throw new ConnectError('offline', `${id} does not answer: it has registered, and may have gone without a word`)
+  throw new ConnectError('offline', `no answer about ${id}: it, or the server, may have gone without a word`)
 }
 
 /** A message that answers a question for a path, or for a relay. */

@@ -21,10 +21,11 @@ import type { Endpoint, Link, Listener, Timer } from '../../../types.ts'
 /** Milliseconds for which a user waits for a session. */
 const OPEN_TIMEOUT = 20_000
 
-const RETRY = { first: 1000, longest: 30_000 }
-
 /** Milliseconds between the end of an attempt, or of a session, and the next attempt, also for users that come again and again. */
 const PAUSE = 1000
+
+/** Half of each wait is random. */
+const RETRY = { first: 2 * PAUSE, longest: 30_000 }
 
 const REQUEST = new Uint8Array(0)
 
@@ -168,7 +169,7 @@ export class RemotePeer {
     this.#failedAt = clock.now()
     this.#reason = reasonOf(err)
     this.#history.add(`no session: ${this.#reason}`)
-    const delay = Math.max(PAUSE, this.#backoff.next())
+    const delay = this.#backoff.next()
     this.#timer = clock.set(delay, () => { this.#begin().catch(() => {}) })
     onOffline(this.id, err, delay)
   }

@@ -7,7 +7,7 @@ import type { Clock, Link } from '../../../types.ts'
 /** Milliseconds for the whole handshake. */
 const HANDSHAKE_TIMEOUT = 18_000
 
-/** TCP connections of a session at one time. */
+/** TCP connections of a session at one time; all of them may be new. */
 const MAX_LINKS = 256
 
 export type Session = LinkMux<Uint8Array, Uint8Array>
@@ -21,7 +21,7 @@ export interface SessionInit {
 }
 
 export function openSession ({ clock, link, onOpen }: SessionInit): Session {
-  return linkMux({ codec: compactMux({ role: onOpen === undefined ? 'client' : 'server' }), clock, maxLinks: MAX_LINKS, ...(onOpen !== undefined && { onOpen }) })(heartbeats(clock)(link))
+  return linkMux({ codec: compactMux({ role: onOpen === undefined ? 'client' : 'server' }), clock, maxLinks: MAX_LINKS, maxHalfOpen: MAX_LINKS, ...(onOpen !== undefined && { onOpen }) })(heartbeats(clock)(link))
 }
 
 /** Runs a handshake on a link, which is aborted when that fails or takes too long. */

@@ -233,3 +233,15 @@ t.test('the type of the NAT where a peer has moved to', async (t) => {
     t.pass(`away for ${away} ms`)
   }
 })
+
+t.test('users that all come at once', async (t) => {
+  const world = await World.open(t)
+  const { b } = await served(t, world)
+  const host = world.host('none')
+  const a = await world.peer(t, host, CONNECT)
+  await world.clock.until(() => a.isOnline)
+  for (let i = 0; i < 300; i++) await world.clock.until(world.user(host))
+  await world.clock.until(() => a.status().remotes[0].users >= 256)
+  await world.clock.pass(1000)
+  t.match([a.status().remotes[0], b.status().served[0]], [{ users: 256 }, { users: 256 }], 'as many as a session takes, the others are refused')
+})
