@@ -66,7 +66,7 @@ export class RustdeskPeer extends EventEmitter<RustdeskPeerEvents> {
     const nat = this.#nat = new NatTypes({
       clock: settings.clock,
       dial: () => this.#dialInit(),
-      onTested: (type) => { tell(() => this.emit('nat', natName(type))) }
+      onTested: (type) => { if (!this.#stop.signal.aborted) tell(() => this.emit('nat', natName(type))) }
     })
     if (settings.id !== undefined) this.#register(nacl, identity, settings.id, nat)
     try {

@@ -48,8 +48,12 @@ t.test('closed while the server does not answer: the test of the NAT, the questi
     void ended(user).then(() => { isUserGone = true })
     await world.clock.until(() => server.all === connections)
     await world.clock.pass(100)
+    const told: string[] = []
+    for (const event of ['nat', 'offline', 'unregistered'] as const) peer.on(event, () => { told.push(event) })
     await peer.close()
     await world.clock.until(() => server.open === 0 && isUserGone, { within: SOON })
+    await world.clock.pass(SOON)
+    t.same(told, [], 'no event')
     t.pass(`after ${connections}`)
   }
 })
