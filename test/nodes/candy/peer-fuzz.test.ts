@@ -32,8 +32,8 @@ const rounds = Math.ceil(mutations() / 10)
 /** Rounds that run at the same time, and disturb each other. */
 const TOGETHER = 20
 
-/** More memory than this in the second half of all rounds would be a leak. */
-const GROWTH = 4 << 20
+/** More memory than this in the second half of all rounds would be a leak. That of compiled code, which comes at any time, is up to 4 MiB. */
+const GROWTH = 8 << 20
 
 const message = (payload: Uint8Array): Frame => ({ opcode: BINARY, payload: Buffer.from(payload) })
 
