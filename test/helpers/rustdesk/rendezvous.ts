@@ -20,7 +20,7 @@ export class MovedClock implements Clock {
   #stopped: number | undefined
   now (): number { return (this.#stopped ?? systemClock.now()) + this.offset }
   /** From now on it goes on by its offset alone, so that nothing is refilled meanwhile. */
-  stop (): void { this.#stopped = systemClock.now() }
+  stop (): void { this.#stopped = Math.ceil(systemClock.now()) } // whole milliseconds, whose sums and differences are exact
   date (): number { return systemClock.date() + this.offset }
   set (ms: number, fn: () => void): Timer { return systemClock.set(ms, fn) }
   clear (timer: Timer | undefined): void { systemClock.clear(timer) }
