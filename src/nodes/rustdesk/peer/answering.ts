@@ -1,7 +1,8 @@
 /** What a controlled peer does when its server wants a path to another one (RustDesk protocol, section 6.5). */
+import { randomUUID } from 'node:crypto'
 import { CLIENT_VERSION } from './client-version.ts'
 import { meet, PATIENCE, type MeetInit } from './meeting.ts'
-import { newRelayId, type PeerPath, type Reached } from './paths.ts'
+import type { PeerPath, Reached } from './paths.ts'
 import { dialRelay, readRelay, relayBeside } from './relay-leg.ts'
 import { ServerConnection, type DialServerInit } from './server-connection.ts'
 import { NatType } from '../protocol/enums.ts'
@@ -187,7 +188,7 @@ export class Answering {
   /** The other one is told a relay, in place of an address. */
   async #offerRelay (told: string, from: Endpoint, why: string): Promise<void> {
     const { id, micros } = this.#init
-    const uuid = newRelayId()
+    const uuid = randomUUID()
     const connection = await ServerConnection.dial(await this.#init.dial())
     connection.send({ relay_response: { socket_addr: mangleAddress(from, micros()), uuid, relay_server: this.#relayText(told), id, version: CLIENT_VERSION } })
     await connection.close()

@@ -1,8 +1,9 @@
 /** How a controlling peer finds a path to another one (RustDesk protocol, section 6.4). */
+import { randomUUID } from 'node:crypto'
 import { openCertificate } from './certificate.ts'
 import { CLIENT_VERSION } from './client-version.ts'
 import { ConnectError, type ConnectFailure } from './errors.ts'
-import { newRelayId, type PeerPath, type Reached } from './paths.ts'
+import type { PeerPath, Reached } from './paths.ts'
 import { dialRelay, readRelay, relayBeside } from './relay-leg.ts'
 import { ServerConnection, type DialServerInit } from './server-connection.ts'
 import type { PeerDialInit, PeerLink, PeerTransport } from './transport.ts'
@@ -180,7 +181,7 @@ async function askRelay (init: ConnectingInit, publicKey: Uint8Array, told: stri
   const { server, id, relay: own, note } = init
   const relay = own ?? readRelay(told) ?? relayBeside(server)
   for (let tries = 0; tries < RELAY_TRIES; tries++) {
-    const uuid = newRelayId()
+    const uuid = randomUUID()
     const connection = await ServerConnection.dial(dialInit(init))
     try {
       connection.send({ request_relay: { id, uuid, relay_server: endpointText(relay), secure: true } })

@@ -1,5 +1,4 @@
 /** Ways to another peer. */
-import { randomBytes } from 'node:crypto'
 import { endpointText } from '../../../net/endpoint.ts'
 import type { Endpoint, Link } from '../../../types.ts'
 
@@ -23,9 +22,3 @@ export interface Reached {
 }
 
 export const pathText = ({ kind, endpoint }: Pick<PeerPath, 'kind' | 'endpoint'>): string => `${kind} ${endpointText(endpoint)}`
-
-/** By which two peers find each other at a relay: no one else can guess it. */
-export function newRelayId (): string {
-  const hex = randomBytes(16).toString('hex')
-  return [hex.slice(0, 8), hex.slice(8, 12), `4${hex.slice(13, 16)}`, hex.slice(16, 20), hex.slice(20)].join('-')
-}

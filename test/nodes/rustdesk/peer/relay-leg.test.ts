@@ -1,6 +1,6 @@
 /** What is said at a relay, which others name: so it may be any service of any machine (RustDesk protocol, section 6.6). */
+import { randomUUID } from 'node:crypto'
 import t from 'tap'
-import { newRelayId } from '../../../../src/nodes/rustdesk/peer/paths.ts'
 import { dialRelay, readRelay } from '../../../../src/nodes/rustdesk/peer/relay-leg.ts'
 import { NatTypes } from '../../../../src/nodes/rustdesk/peer/nat-types.ts'
 import { NatType } from '../../../../src/nodes/rustdesk/protocol/enums.ts'
@@ -22,7 +22,7 @@ t.test('a uuid that is a line of another protocol, or long, is not said to anybo
   }
   for (const uuid of ['a\r\nFLUSHALL\r\n', '', 'x'.repeat(129), 'a b', '\u0000']) await t.rejects(dialRelay({ transport, relay: RELAY, uuid, key: 'key' }), { code: 'ERR_LINK_CLOSED' })
   t.equal(dials, 0)
-  await dialRelay({ transport, relay: RELAY, uuid: newRelayId(), key: 'key' })
+  await dialRelay({ transport, relay: RELAY, uuid: randomUUID(), key: 'key' })
   t.equal(dials, 1)
 })
 
