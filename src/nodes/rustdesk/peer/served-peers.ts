@@ -19,8 +19,6 @@ import type { Endpoint, Link } from '../../../types.ts'
 const MAX_PER_PEER = 4
 const MAX_HANDSHAKES = 256
 
-const ACCEPTED = new Uint8Array(0)
-
 export interface ServedPeersInit {
   settings: PeerSettings
   nacl: Nacl
@@ -128,16 +126,7 @@ export class ServedPeers {
       opening.reject()
       return
     }
-    const service = await transport.dial({ host: to.host, port: to.port, signal: opening.signal }).catch((err: Error) => {
-      log.warn({ other: namesOf(peer).name, service: endpointText(to), reason: reasonOf(err) }, 'the service has not answered')
-      throw err
-    })
-    try {
-      void users.join(service, opening.accept(ACCEPTED))
-    } catch (err) {
-      service.abort(err as Error)
-      throw err
-    }
+    await users.serve(opening, to, { transport, log, who: { other: namesOf(peer).name } })
   }
 }
 

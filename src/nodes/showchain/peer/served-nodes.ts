@@ -3,8 +3,6 @@ import type { Sealing } from '../../../crypto/index.ts'
 import { LinkClosedError } from '../../../errors.ts'
 import { PER_SITE, SourceCounts } from '../../../limits/source-counts.ts'
 import { clientKey, normalizeAddress } from '../../../net/client-address.ts'
-import { endpointText } from '../../../net/endpoint.ts'
-import { reasonOf } from '../../../text/printable.ts'
 import type { Opening } from '../../../transforms/link-mux/index.ts'
 import type { Endpoint } from '../../../types.ts'
 import { CloseReason } from '../protocol/data-packets.ts'
@@ -22,8 +20,6 @@ const MAX_NODES = 1024
 
 /** Addresses of nodes that come by a proxy are not known: all by one proxy may be so many times as many as those of one address. */
 const PER_PROXY = PER_SITE
-
-const ACCEPTED = new Uint8Array(0)
 
 export interface ServedNodesInit {
   settings: PeerSettings
@@ -134,16 +130,7 @@ export class ServedNodes {
       opening.reject()
       return
     }
-    const service = await transport.dial({ host: to.host, port: to.port, signal: opening.signal }).catch((err: Error) => {
-      log.warn({ id, service: endpointText(to), reason: reasonOf(err) }, 'the service has not answered')
-      throw err
-    })
-    try {
-      void users.join(service, opening.accept(ACCEPTED))
-    } catch (err) {
-      service.abort(err as Error)
-      throw err
-    }
+    await users.serve(opening, to, { transport, log, who: { id } })
   }
 
   #move (served: Served, owner: string): void {
